@@ -1,0 +1,70 @@
+import type { Clock } from "./clock.js";
+import type { Bytes, CollectionDatabases, Environment } from "./environment.js";
+import { Etags } from "./record.js";
+
+/** What a collection remembers besides its documents; written with every batch of changes. */
+export interface CollectionState {
+  /** The last change's number; a change never has the same number as another. */
+  readonly revision: number;
+  /** No document made from now on may have an `updatedAt` up to this: a removed one had it. */
+  readonly versionFloor: number;
+  /** Bytes that the change log holds, values that only it still needs included. */
+  readonly historyBytes: number;
+  /** The clock at the last change. */
+  readonly time: number;
+}
+
+const NEW: CollectionState = { revision: 0, versionFloor: 0, historyBytes: 0, time: 0 };
+
+/** One collection of an open database directory. */
+export interface Collection {
+  readonly name: string;
+  readonly databases: CollectionDatabases;
+  readonly clock: Clock;
+  readonly etags: Etags;
+  /** As of the last commit. */
+  state: CollectionState;
+}
+
+function stateKey(collection: string): Buffer {
+  return Buffer.from(`state:${collection}`);
+}
+
+function readState(meta: Bytes, collection: string): CollectionState {
+  const bytes = meta.get(stateKey(collection));
+  if (bytes === undefined) return NEW;
+  return {
+    revision: bytes.readDoubleLE(0),
+    versionFloor: bytes.readDoubleLE(8),
+    historyBytes: bytes.readDoubleLE(16),
+    time: bytes.readDoubleLE(24),
+  };
+}
+
+/** Puts a state into the running write transaction. */
+export function writeState(meta: Bytes, collection: string, state: CollectionState): void {
+  const bytes = Buffer.allocUnsafe(32);
+  bytes.writeDoubleLE(state.revision, 0);
+  bytes.writeDoubleLE(state.versionFloor, 8);
+  bytes.writeDoubleLE(state.historyBytes, 16);
+  bytes.writeDoubleLE(state.time, 24);
+  void meta.put(stateKey(collection), bytes);
+}
+
+/** Opens a collection; the clock starts at or behind its last commit. */
+export function openCollection(environment: Environment, name: string, clock: Clock): Collection {
+  const state = readState(environment.meta, name);
+  clock.advanceTo(state.time);
+  return {
+    name,
+    databases: environment.collection(name),
+    clock,
+    etags: new Etags(environment.instance),
+    state,
+  };
+}
+
+/** Takes a collection's state from disk again, after a commit whose end nobody knows. */
+export function reloadState(environment: Environment, collection: Collection): void {
+  collection.state = readState(environment.meta, collection.name);
+}

@@ -1,0 +1,264 @@
+import type { KeyDocument, Policy, Scope, StoreDocument } from "../../store/document.js";
+import type {
+  BatchEntry,
+  CallOptions,
+  ConditionalSetResult,
+  ConditionalWrite,
+  Expectation,
+  SetResult,
+  Write,
+} from "../../store/engine.js";
+import { storeAlreadyExists } from "../../store/errors.js";
+import { equalValues } from "../../value/equal.js";
+import type { Collection } from "./collection.js";
+import { documentKey } from "./keys.js";
+import { readValue } from "./reads.js";
+import { keyDocument, type StoredRecord, toStoreDocument } from "./record.js";
+import type { Existing, NewDocument, WriteBatch } from "./write-batch.js";
+import type { Writer } from "./writer.js";
+
+/** Entries of a batch that go into one transaction together. */
+const CHUNK = 100;
+
+/** Where a write goes. */
+export interface Target {
+  readonly writer: Writer;
+  readonly collection: Collection;
+  readonly scope: Scope;
+  readonly storeName: string;
+}
+
+function metadataOf(
+  { collection, scope, storeName }: Target,
+  key: string,
+  record: StoredRecord,
+): KeyDocument {
+  return keyDocument(scope.datasetId, storeName, key, record, undefined, collection.etags);
+}
+
+function newDocument(write: Write, now: number): NewDocument {
+  return write.ttlMs === undefined
+    ? { policy: write.policy, expiresAt: undefined, value: write.value }
+    : { policy: "evict", expiresAt: now + write.ttlMs, value: write.value };
+}
+
+/** See Engine.setKey. */
+export function setKey(
+  target: Target,
+  key: string,
+  write: Write,
+  options: CallOptions | undefined,
+): Promise<SetResult> {
+  const { writer, collection, scope, storeName } = target;
+  const at = documentKey(scope.datasetId, storeName, key);
+  return writer.submit({
+    collection,
+    bytes: write.value.length,
+    signal: options?.signal,
+    apply(batch) {
+      const existing = batch.readLive(at);
+      const record = batch.put(at, existing, newDocument(write, batch.now));
+      return { document: metadataOf(target, key, record), created: existing === undefined };
+    },
+  });
+}
+
+/** See Engine.setKeyIfAbsent. */
+export function setKeyIfAbsent(
+  target: Target,
+  key: string,
+  write: Write,
+  options: CallOptions | undefined,
+): Promise<ConditionalSetResult> {
+  const { writer, collection, scope, storeName } = target;
+  const at = documentKey(scope.datasetId, storeName, key);
+  return writer.submit({
+    collection,
+    bytes: write.value.length,
+    signal: options?.signal,
+    apply(batch) {
+      const existing = batch.readLive(at);
+      const record = existing?.record ?? batch.put(at, undefined, newDocument(write, batch.now));
+      return { set: existing === undefined, document: metadataOf(target, key, record) };
+    },
+  });
+}
+
+function matches(collection: Collection, record: StoredRecord, expected: Expectation): boolean {
+  if ("etag" in expected) return collection.etags.of(record.revision) === expected.etag;
+  const value = readValue(collection, record);
+  return value !== undefined && equalValues(value, expected.value);
+}
+
+/** What a conditional write makes of the document that is there. */
+function replaced({ record }: Existing, write: ConditionalWrite, now: number): NewDocument {
+  const { value, ttlMs, policy } = write;
+  if (ttlMs !== undefined) return { policy: "evict", expiresAt: now + ttlMs, value };
+  if (policy === "persist") return { policy, expiresAt: undefined, value };
+  return { policy: policy ?? record.policy, expiresAt: record.expiresAt, value };
+}
+
+/** See Engine.compareAndSetKey. */
+export function compareAndSetKey(
+  target: Target,
+  key: string,
+  expected: Expectation,
+  write: ConditionalWrite,
+  options: CallOptions | undefined,
+): Promise<ConditionalSetResult> {
+  const { writer, collection, scope, storeName } = target;
+  const at = documentKey(scope.datasetId, storeName, key);
+  return writer.submit({
+    collection,
+    bytes: write.value.length,
+    signal: options?.signal,
+    apply(batch) {
+      const existing = batch.readLive(at);
+      if (existing === undefined) return { set: false, document: undefined };
+      const set = matches(collection, existing.record, expected);
+      const record = set ? batch.put(at, existing, replaced(existing, write, batch.now)) : existing.record;
+      return { set, document: metadataOf(target, key, record) };
+    },
+  });
+}
+
+/** Changes policy and expiry of a live key and leaves its value where it is. */
+function change(
+  target: Target,
+  key: string,
+  options: CallOptions | undefined,
+  toDocument: (record: StoredRecord, now: number) => NewDocument,
+): Promise<KeyDocument | undefined> {
+  const { writer, collection, scope, storeName } = target;
+  const at = documentKey(scope.datasetId, storeName, key);
+  return writer.submit({
+    collection,
+    signal: options?.signal,
+    apply(batch) {
+      const existing = batch.readLive(at);
+      if (existing === undefined) return undefined;
+      return metadataOf(target, key, batch.put(at, existing, toDocument(existing.record, batch.now)));
+    },
+  });
+}
+
+/** See Engine.updateTtl. */
+export function updateTtl(
+  target: Target,
+  key: string,
+  ttlMs: number,
+  options: CallOptions | undefined,
+): Promise<KeyDocument | undefined> {
+  return change(target, key, options, ({ value }, now) => ({
+    policy: "evict",
+    expiresAt: now + ttlMs,
+    value,
+  }));
+}
+
+/** See Engine.updatePolicy. */
+export function updatePolicy(
+  target: Target,
+  key: string,
+  policy: Policy,
+  options: CallOptions | undefined,
+): Promise<KeyDocument | undefined> {
+  return change(target, key, options, ({ value, expiresAt }) => ({
+    policy,
+    expiresAt: policy === "persist" ? undefined : expiresAt,
+    value,
+  }));
+}
+
+function deleteIn(batch: WriteBatch, at: Buffer, etag: string | undefined): boolean {
+  const existing = batch.readLive(at);
+  if (existing === undefined) return false;
+  if (etag !== undefined && batch.collection.etags.of(existing.record.revision) !== etag) return false;
+  batch.remove(at, existing);
+  return true;
+}
+
+/** See Engine.deleteKey. */
+export function deleteKey(
+  target: Target,
+  key: string,
+  etag: string | undefined,
+  options: CallOptions | undefined,
+): Promise<boolean> {
+  const { writer, collection, scope, storeName } = target;
+  const at = documentKey(scope.datasetId, storeName, key);
+  return writer.submit({ collection, signal: options?.signal, apply: (batch) => deleteIn(batch, at, etag) });
+}
+
+function chunksOf<Item>(items: readonly Item[]): readonly (readonly Item[])[] {
+  const chunks: (readonly Item[])[] = [];
+  for (let at = 0; at < items.length; at += CHUNK) chunks.push(items.slice(at, at + CHUNK));
+  return chunks;
+}
+
+/** See Engine.batchSetKeys. */
+export async function batchSetKeys(
+  target: Target,
+  entries: readonly BatchEntry[],
+  options: CallOptions | undefined,
+): Promise<readonly SetResult[]> {
+  const { writer, collection, scope, storeName } = target;
+  const parts = chunksOf(entries).map((chunk) =>
+    writer.submit({
+      collection,
+      weight: chunk.length,
+      bytes: chunk.reduce((sum, entry) => sum + entry.value.length, 0),
+      signal: options?.signal,
+      apply: (batch) =>
+        chunk.map((entry): SetResult => {
+          const at = documentKey(scope.datasetId, storeName, entry.key);
+          const existing = batch.readLive(at);
+          const record = batch.put(at, existing, newDocument(entry, batch.now));
+          return { document: metadataOf(target, entry.key, record), created: existing === undefined };
+        }),
+    }),
+  );
+  return (await Promise.all(parts)).flat();
+}
+
+/** See Engine.batchDeleteKeys. */
+export async function batchDeleteKeys(
+  target: Target,
+  keys: readonly string[],
+  options: CallOptions | undefined,
+): Promise<number> {
+  const { writer, collection, scope, storeName } = target;
+  const parts = chunksOf(keys).map((chunk) =>
+    writer.submit({
+      collection,
+      weight: chunk.length,
+      signal: options?.signal,
+      apply: (batch) =>
+        chunk.filter((key) => deleteIn(batch, documentKey(scope.datasetId, storeName, key), undefined))
+          .length,
+    }),
+  );
+  return (await Promise.all(parts)).reduce((sum, count) => sum + count, 0);
+}
+
+/** See Engine.createStore. */
+export async function createStore(
+  target: Target,
+  metadata: Uint8Array | undefined,
+  policy: Policy,
+  options: CallOptions | undefined,
+): Promise<StoreDocument> {
+  const { writer, collection, scope, storeName } = target;
+  const at = documentKey(scope.datasetId, storeName, "");
+  const record = await writer.submit({
+    collection,
+    bytes: metadata?.length ?? 0,
+    signal: options?.signal,
+    apply: (batch) =>
+      batch.readLive(at) === undefined
+        ? batch.put(at, undefined, { policy, expiresAt: undefined, value: metadata })
+        : undefined,
+  });
+  if (record === undefined) throw storeAlreadyExists(storeName);
+  return toStoreDocument(scope.datasetId, storeName, record, metadata, collection.etags);
+}
