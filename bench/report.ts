@@ -1,0 +1,155 @@
+import type { SubjectRounds } from "./rounds.js";
+
+/** What a figure should reach. */
+export interface Target {
+  readonly atLeast?: number;
+  readonly atMost?: number;
+}
+
+/** One number that stands for itself. */
+export interface Figure {
+  readonly name: string;
+  /** Undefined where the system does not tell. */
+  readonly value: number | undefined;
+  readonly unit: string;
+  readonly target?: Target;
+}
+
+/** The rate of the measured server by that of a baseline. */
+export interface Ratio {
+  readonly baseline: string;
+  readonly ratio: number;
+  readonly target?: Target;
+}
+
+/** One kind of call, on the measured server (the first subject) and on the baselines. */
+export interface ComparisonResult {
+  readonly name: string;
+  readonly title: string;
+  readonly inFlight: number;
+  readonly connections: number;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  readonly subjects: readonly SubjectRounds[];
+  readonly ratios: readonly Ratio[];
+  /** Keys or megabytes that the measured server moved in a second. */
+  readonly throughput: Figure | undefined;
+}
+
+/** Several figures that belong together. */
+export interface FigureGroup {
+  readonly name: string;
+  readonly title: string;
+  readonly figures: readonly Figure[];
+}
+
+/** Everything that was measured. */
+export interface Report {
+  readonly startedAt: string;
+  readonly seconds: number;
+  readonly engine: string;
+  readonly quick: boolean;
+  readonly machine: {
+    readonly node: string;
+    readonly platform: string;
+    readonly cpu: string;
+    readonly cpuCount: number;
+    readonly memoryMegabytes: number;
+    readonly directory: string;
+    /** Of the minute before, by the system: other work on the machine disturbs every figure. */
+    readonly loadAverage: number;
+  };
+  readonly comparisons: readonly ComparisonResult[];
+  readonly groups: readonly FigureGroup[];
+}
+
+const MISSED = "MISSED";
+const COLUMNS = [52, 11, 7, 9, 14, 9, 8] as const;
+
+/** The load average a processor above which other work must have been going on. */
+const BUSY = 0.25;
+
+function busyLine(loadAverage: number): string {
+  return `The machine was busy with other work (load average ${number(loadAverage)}): the figures are not to be relied on.`;
+}
+
+function row(...cells: readonly string[]): string {
+  return cells
+    .map((cell, index) => (index === 0 ? cell.padEnd(COLUMNS[0]) : cell.padStart(COLUMNS[index] ?? 0)))
+    .join(" ")
+    .trimEnd();
+}
+
+function number(value: number | undefined): string {
+  if (value === undefined || Number.isNaN(value)) return "n/a";
+  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
+  return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+function targetText(target: Target | undefined): string {
+  if (target?.atLeast !== undefined) return `≥ ${target.atLeast.toLocaleString("en-US")}`;
+  if (target?.atMost !== undefined) return `≤ ${target.atMost.toLocaleString("en-US")}`;
+  return "";
+}
+
+function verdict(value: number | undefined, target: Target | undefined): string {
+  if (target === undefined || value === undefined) return "";
+  const { atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = target;
+  return value >= atLeast && value <= atMost ? "ok" : MISSED;
+}
+
+function comparisonLines(result: ComparisonResult): string[] {
+  const sizes = `request ${number(result.requestBytes)} B, response ${number(result.responseBytes)} B`;
+  const lines = [`${result.title} (${result.inFlight} in flight, ${sizes})`];
+  for (const subject of result.subjects) {
+    const ratio = result.ratios.find((item) => item.baseline === subject.name);
+    lines.push(
+      row(
+        `  ${subject.name}`,
+        number(subject.medianCallsPerSecond),
+        number(subject.cores),
+        number(subject.cpuMicrosPerCall),
+        ratio === undefined ? "" : ratio.ratio.toFixed(3),
+        targetText(ratio?.target),
+        verdict(ratio?.ratio, ratio?.target),
+      ),
+    );
+  }
+  if (result.throughput !== undefined) lines.push(figureLine(result.throughput));
+  return lines;
+}
+
+function figureLine({ name, value, unit, target }: Figure): string {
+  return row(
+    `  ${name}`,
+    number(value),
+    unit.padEnd(COLUMNS[2]),
+    "",
+    "",
+    targetText(target),
+    verdict(value, target),
+  );
+}
+
+/** The report as a table for people. */
+export function reportTable(report: Report): string {
+  const { machine } = report;
+  const lines = [
+    `Node ${machine.node}, ${machine.cpuCount} × ${machine.cpu}, data in ${machine.directory}${report.quick ? ", quick" : ""}`,
+    ...(machine.loadAverage > machine.cpuCount * BUSY ? [busyLine(machine.loadAverage)] : []),
+    "",
+    row("", "calls/s", "cores", "µs/call", "execution-store", "target", ""),
+    row("", "(median)", "busy", "of CPU", "÷ this one", "", ""),
+  ];
+  for (const result of report.comparisons) lines.push("", ...comparisonLines(result));
+  for (const group of report.groups) lines.push("", group.title, ...group.figures.map(figureLine));
+  lines.push(
+    "",
+    "execution-store: the built server. nice-grpc echo: takes and answers one field of bytes. nice-grpc, same",
+    "messages: decodes and encodes the very messages of the call. grpc-js echo: passes bytes on as they are. All",
+    "baselines store nothing and answer the same each time. A ratio is the median of the rounds' ratios; a server",
+    "with one core busy is what limits its row, one with less waits for the disk or for the load.",
+    `Took ${number(report.seconds)} s.`,
+  );
+  return lines.join("\n");
+}

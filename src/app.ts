@@ -1,0 +1,127 @@
+import { dirname } from "node:path";
+import type { Logger } from "pino";
+import type { StoreLocation } from "./config/store-uri.js";
+import type { ServeConfig } from "./config.js";
+import { openLmdbEngine } from "./engines/lmdb/engine.js";
+import { createGrpcServer } from "./grpc/server.js";
+import type { Engine } from "./store/engine.js";
+import { DEFAULT_COLLECTION } from "./store/limits.js";
+
+/** A running server. */
+export interface App {
+  /** Where it listens, with the real port in place of 0, in the order of the configuration. */
+  readonly addresses: readonly string[];
+  /**
+   * Reports NOT_SERVING, waits for the drain delay, lets calls in flight finish within the grace time, then
+   * closes the engine. Idempotent.
+   */
+  stop(): Promise<void>;
+}
+
+/**
+ * Opens the engine and listens. What was begun is undone if a later step fails. Throws an Error whose message is
+ * one sentence for the user.
+ */
+export async function startApp(config: ServeConfig, logger: Logger): Promise<App> {
+  const collections = [...new Set([DEFAULT_COLLECTION, ...config.collections])];
+  const engine = await openEngine(config, collections, logger);
+  const server = createGrpcServer({ engine, collections, logger });
+  const addresses: string[] = [];
+  try {
+    for (const address of config.listen) addresses.push(await listen(server, address.text));
+  } catch (error) {
+    await server.shutdown({ drainMs: 0, graceMs: 0 });
+    await engine.close();
+    throw error;
+  }
+  announce(config, addresses, logger);
+  let stopped: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    await server.shutdown({ drainMs: config.drainDelayMs, graceMs: config.shutdownGraceMs });
+    await engine.close();
+  };
+  return {
+    addresses,
+    stop: () => {
+      stopped ??= stop();
+      return stopped;
+    },
+  };
+}
+
+function announce(config: ServeConfig, addresses: readonly string[], logger: Logger): void {
+  if (config.listen.some(({ local }) => !local)) {
+    logger.warn("other machines may reach this server and there is no access control");
+  }
+  const startupMs = Math.round(performance.now());
+  logger.info({ addresses, store: `${config.store.engine}:${config.store.path}`, startupMs }, "serving");
+}
+
+async function openEngine(
+  config: ServeConfig,
+  collections: readonly string[],
+  logger: Logger,
+): Promise<Engine> {
+  const { store, historyTimeMs, historyBytes } = config;
+  try {
+    return await openLmdbEngine({
+      path: store.path,
+      collections,
+      historyTimeMs,
+      historyBytes,
+      onBackgroundError: (error) => logger.error({ err: error }, "a background task of the engine failed"),
+    });
+  } catch (error) {
+    throw new Error(openProblem(store, error), { cause: error });
+  }
+}
+
+/** The system's errors in words; the engine's own are sentences already. */
+function openProblem(store: StoreLocation, error: unknown): string {
+  const name = `${store.engine}:${store.path}`;
+  switch (systemCode(error)) {
+    case "EACCES":
+    case "EPERM":
+      return `the store ${name} cannot be opened, since this user may not write there; give it the permission, or choose another --store`;
+    case "EROFS":
+      return `the store ${name} cannot be opened, since it is on a read-only file system; choose another --store`;
+    case "ENOSPC":
+      return `the store ${name} cannot be opened, since its disk is full; free some space, or choose another --store`;
+    case "ENOTDIR":
+    case "EEXIST":
+      return `the store ${name} cannot be opened, since ${store.path} or ${dirname(store.path)} is a file; expected a directory, so choose another --store`;
+    case undefined:
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}
+
+async function listen(
+  server: { listen(address: string): Promise<string> },
+  address: string,
+): Promise<string> {
+  try {
+    return await server.listen(address);
+  } catch (error) {
+    throw new Error(listenProblem(address, error), { cause: error });
+  }
+}
+
+function listenProblem(address: string, error: unknown): string {
+  switch (systemCode(error)) {
+    case "EACCES":
+    case "EPERM":
+      return `cannot listen on ${address}, since this user may not; choose a port above 1023, or another --listen`;
+    case "EADDRNOTAVAIL":
+      return `cannot listen on ${address}, since this machine has no such address; choose another --listen`;
+    case undefined:
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** The system's code of an error, or of the one that caused it. */
+function systemCode(error: unknown): unknown {
+  if (!(error instanceof Error)) return undefined;
+  return "code" in error && typeof error.code === "string" ? error.code : systemCode(error.cause);
+}

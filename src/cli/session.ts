@@ -1,0 +1,62 @@
+import { ExecutionStoreService } from "../client/service.js";
+import { resolveOptions } from "../config/options.js";
+import { type ErrorKind, isStoreError, type StoreError } from "../store/errors.js";
+import { CLIENT_OPTIONS } from "./client-options.js";
+import { EXIT_CODES, type ExitCode } from "./exit-codes.js";
+import { createOutput, type Output } from "./output.js";
+
+/** What a client command works with. */
+export interface Session {
+  readonly service: ExecutionStoreService;
+  /** The server's address as the user gave it. */
+  readonly address: string;
+  /** Milliseconds that each answer may take. */
+  readonly timeoutMs: number;
+  /** Whether the user asked for JSON. */
+  readonly json: boolean;
+  readonly output: Output;
+}
+
+/**
+ * Connects, does the work and closes. A StoreError becomes a sentence on stderr and its exit code. Throws
+ * ConfigError for wrong options.
+ */
+export async function runSession(
+  flags: Readonly<Record<string, unknown>>,
+  work: (session: Session) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const { values } = resolveOptions(CLIENT_OPTIONS, { flags, environment: process.env });
+  const output = createOutput();
+  try {
+    await using service = new ExecutionStoreService(values);
+    const { address, timeoutMs } = values;
+    return await work({ service, address, timeoutMs, json: flags["json"] === true, output });
+  } catch (error) {
+    if (!isStoreError(error)) throw error;
+    output.message(sentence(error));
+    return EXIT_CODE_OF[error.kind];
+  }
+}
+
+function sentence(error: StoreError): string {
+  return error.outcome === "UNKNOWN"
+    ? `${error.message} (whether it was written is not known)`
+    : error.message;
+}
+
+/** A new kind must be given a code here. */
+const EXIT_CODE_OF: Readonly<Record<ErrorKind, ExitCode>> = {
+  INVALID_ARGUMENT: EXIT_CODES.usage,
+  NOT_FOUND: EXIT_CODES.notFound,
+  UNAVAILABLE: EXIT_CODES.unavailable,
+  DEADLINE_EXCEEDED: EXIT_CODES.unavailable,
+  ALREADY_EXISTS: EXIT_CODES.fault,
+  FAILED_PRECONDITION: EXIT_CODES.fault,
+  OUT_OF_RANGE: EXIT_CODES.fault,
+  PERMISSION_DENIED: EXIT_CODES.fault,
+  UNAUTHENTICATED: EXIT_CODES.fault,
+  RESOURCE_EXHAUSTED: EXIT_CODES.fault,
+  CANCELLED: EXIT_CODES.fault,
+  UNIMPLEMENTED: EXIT_CODES.fault,
+  INTERNAL: EXIT_CODES.fault,
+};

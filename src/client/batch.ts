@@ -1,0 +1,170 @@
+import {
+  StoreServiceDefinition,
+  type BatchSetKeysRequest_Entry as WireEntry,
+} from "../../gen/ts/execution_store/v1/execution_store.js";
+import { invalidField, StoreError } from "../store/errors.js";
+import { MAX_BATCH_KEYS, MAX_REQUEST_BYTES } from "../store/limits.js";
+import { keyError } from "../store/names.js";
+import type { Connection } from "./connection.js";
+import { brokenAnswer, decodeDocument, decodeSetResult } from "./decode.js";
+import type { ReadDocument, SetResult, ValueEncoding } from "./documents.js";
+import {
+  encodingField,
+  keyField,
+  policyField,
+  type RequestContext,
+  storeNameField,
+  ttlField,
+  valueField,
+} from "./encode.js";
+import { beforeSending, withOutcome } from "./errors.js";
+import type { CallOptions, ReadOptions, SetEntry } from "./options.js";
+
+/** The store that a batch is about. */
+export interface BatchTarget {
+  readonly connection: Connection;
+  readonly context: RequestContext;
+  readonly storeName: string;
+}
+
+const methods = StoreServiceDefinition.methods;
+/** What an entry takes beside its key and value: tags, lengths, ttl and policy. */
+const ENTRY_OVERHEAD = 64;
+/** What is left for entries, with room for the names of collection and store. */
+const MAX_ENTRY_BYTES = MAX_REQUEST_BYTES - 64 * 1024;
+
+/** Reads distinct keys with as many requests as it takes, in the order of first mention. */
+export async function batchGet<T, E extends ValueEncoding>(
+  target: BatchTarget,
+  keys: Iterable<string>,
+  options: ReadOptions<E>,
+): Promise<Map<string, ReadDocument<T, E>>> {
+  const documents = new Map<string, ReadDocument<T, E>>();
+  let waiting = [...new Set(keys)];
+  while (waiting.length > 0) {
+    const asked = waiting.slice(0, MAX_BATCH_KEYS);
+    const answer = await target.connection.call(
+      methods.batchGetKeys,
+      () => ({
+        ...target.context,
+        storeName: storeNameField(target.storeName),
+        keys: asked.map((key, index) => keyField(key, `keys[${index}]`)),
+        encoding: encodingField(options.encoding),
+      }),
+      options,
+    );
+    for (const document of answer.documents) {
+      documents.set(document.key, decodeDocument<T, E>(document, options.encoding));
+    }
+    if (answer.unprocessedKeys.length >= asked.length)
+      throw brokenAnswer("leaves every key of a batch unprocessed");
+    waiting = [...answer.unprocessedKeys, ...waiting.slice(MAX_BATCH_KEYS)];
+  }
+  return documents;
+}
+
+/** Sets keys with as many requests as it takes. All entries are checked before the first is sent. */
+export async function batchSet(
+  target: BatchTarget,
+  entries: Iterable<SetEntry>,
+  options: CallOptions,
+): Promise<SetResult[]> {
+  const encoded = beforeSending(true, () => encodeEntries(entries));
+  return inParts(chunks(encoded), encoded.length, async (part) => {
+    const answer = await target.connection.call(
+      methods.batchSetKeys,
+      () => ({ ...target.context, storeName: storeNameField(target.storeName), entries: part }),
+      options,
+    );
+    if (answer.results.length !== part.length) throw brokenAnswer("to a batch is not as long as the batch");
+    return answer.results.map(decodeSetResult);
+  });
+}
+
+/** Deletes keys with as many requests as it takes, and answers how many were live. */
+export async function batchDelete(
+  target: BatchTarget,
+  keys: Iterable<string>,
+  options: CallOptions,
+): Promise<number> {
+  const distinct = beforeSending(true, () =>
+    [...new Set(keys)].map((key, index) => checkedKey(key, `keys[${index}]`)),
+  );
+  const parts: string[][] = [];
+  for (let start = 0; start < distinct.length; start += MAX_BATCH_KEYS) {
+    parts.push(distinct.slice(start, start + MAX_BATCH_KEYS));
+  }
+  const counts = await inParts(parts, distinct.length, async (part) => {
+    const answer = await target.connection.call(
+      methods.batchDeleteKeys,
+      () => ({ ...target.context, storeName: storeNameField(target.storeName), keys: part }),
+      options,
+    );
+    return [Number(answer.deletedCount)];
+  });
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+function checkedKey(key: string, field: string): string {
+  const error = keyError(keyField(key, field), field);
+  if (error !== undefined) throw error;
+  return key;
+}
+
+function encodeEntries(entries: Iterable<SetEntry>): WireEntry[] {
+  const seen = new Set<string>();
+  return Array.from(entries, ({ key, value, ttl, policy }, index) => {
+    const field = `entries[${index}]`;
+    const checked = checkedKey(key, `${field}.key`);
+    if (seen.has(checked)) {
+      throw invalidField("KEY_REPEATED", `${field}.key`, "is in the batch before; name each key once");
+    }
+    seen.add(checked);
+    return {
+      key: checked,
+      value: undefined,
+      valueBson: valueField(value, `${field}.value`),
+      ttl: ttlField(ttl, `${field}.ttl`),
+      policy: policyField(policy, `${field}.policy`),
+    };
+  });
+}
+
+/** Divides entries by the limits of a request. */
+function chunks(entries: readonly WireEntry[]): WireEntry[][] {
+  const parts: WireEntry[][] = [];
+  let part: WireEntry[] = [];
+  let bytes = 0;
+  for (const entry of entries) {
+    const size = Buffer.byteLength(entry.key) + (entry.valueBson?.length ?? 0) + ENTRY_OVERHEAD;
+    if (part.length === MAX_BATCH_KEYS || (part.length > 0 && bytes + size > MAX_ENTRY_BYTES)) {
+      parts.push(part);
+      part = [];
+      bytes = 0;
+    }
+    part.push(entry);
+    bytes += size;
+  }
+  if (part.length > 0) parts.push(part);
+  return parts;
+}
+
+/** Writes part after part; an error after the first says what is written, and that the outcome is open. */
+async function inParts<Item, Result>(
+  parts: readonly Item[][],
+  total: number,
+  write: (part: Item[]) => Promise<readonly Result[]>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  let done = 0;
+  for (const part of parts) {
+    try {
+      for (const result of await write(part)) results.push(result);
+    } catch (error) {
+      if (done === 0 || !(error instanceof StoreError)) throw error;
+      throw withOutcome(error, "UNKNOWN", `${error.message} (the first ${done} of ${total} are done)`);
+    }
+    done += part.length;
+  }
+  return results;
+}

@@ -1,0 +1,208 @@
+import type { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { Metadata } from "@grpc/grpc-js";
+import { StoreServiceDefinition } from "../../gen/ts/execution_store/v1/execution_store.js";
+import { invalidField, type Outcome, StoreError } from "../store/errors.js";
+import { MAX_REQUEST_BYTES } from "../store/limits.js";
+import { DEFAULT_ADDRESS, parseAddress } from "./address.js";
+import { beforeSending, type CallFacts, cancelledError, toStoreError, withOutcome } from "./errors.js";
+import { onAbort } from "./on-abort.js";
+import type { CallOptions, ConnectionOptions, RequestHeaders } from "./options.js";
+import { type IdempotencyLevel, isRetryable, type RetryPolicy, retryDelay, retryPolicy } from "./retry.js";
+import { createTransport, type Transport } from "./transport.js";
+
+/** A method of the service, as the generated code describes it. */
+export interface UnaryMethod<Request, Response> {
+  readonly name: string;
+  readonly requestType: { encode(message: Request): BinaryWriter };
+  readonly requestStream: false;
+  readonly responseType: { decode(bytes: Uint8Array): Response };
+  readonly responseStream: false;
+  readonly options: { readonly idempotencyLevel?: IdempotencyLevel };
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+
+/** Calls methods on one server: with deadlines, repetitions where they are safe, and StoreErrors. */
+export class Connection {
+  /** The server's address as it was given. */
+  readonly address: string;
+  readonly #transport: Transport;
+  readonly #retry: RetryPolicy;
+  readonly #timeoutMs: number;
+  readonly #headers: () => Promise<Metadata> | Metadata;
+  readonly #closing = new AbortController();
+  #closed: Promise<void> | undefined;
+  #callsUnderWay = 0;
+  #whenIdle: (() => void) | undefined;
+
+  /** Opens nothing yet. Throws StoreError CLIENT_OPTION_INVALID. */
+  constructor(options: ConnectionOptions = {}) {
+    const address = parseAddress(
+      options.address ?? (process.env["EXECUTION_STORE_ADDRESS"] || DEFAULT_ADDRESS),
+    );
+    this.address = address.label;
+    this.#retry = retryPolicy(options.retry);
+    this.#timeoutMs = checkTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    this.#headers = headerSource(options.headers);
+    this.#transport = createTransport(address, options.tls ?? false);
+  }
+
+  /**
+   * Calls a method. Rejects with StoreError only.
+   *
+   * @param request makes the request; what it throws rejects the call
+   */
+  async call<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: () => Request,
+    options: CallOptions = {},
+  ): Promise<Response> {
+    this.#callsUnderWay++;
+    try {
+      return await this.#attempts(method, request, options);
+    } finally {
+      this.#callsUnderWay--;
+      if (this.#callsUnderWay === 0) this.#whenIdle?.();
+    }
+  }
+
+  /** Takes no more calls, waits for those under way without repeating them, and closes. Idempotent. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort();
+    if (this.#callsUnderWay > 0) {
+      await new Promise<void>((resolve) => {
+        this.#whenIdle = resolve;
+      });
+    }
+    this.#transport.close();
+  }
+
+  async #attempts<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: () => Request,
+    options: CallOptions,
+  ): Promise<Response> {
+    const level = method.options.idempotencyLevel;
+    const writes = level !== "NO_SIDE_EFFECTS";
+    const { signal, timeoutMs = this.#timeoutMs } = options;
+    const facts = { method: method.name, writes, address: this.address, timeoutMs, signal };
+    const encoded = beforeSending(writes, () => {
+      if (this.#closed !== undefined) {
+        throw new StoreError("CLIENT_CLOSED", `${method.name} was called after close(); open a new service`);
+      }
+      checkTimeout(timeoutMs);
+      return encodeRequest(method, request());
+    });
+    const deadline = Date.now() + timeoutMs;
+    // An attempt of unknown outcome makes that of the whole call unknown, whatever the attempts after it say.
+    let doubtful = false;
+    for (let attempt = 1; ; attempt++) {
+      const metadata = await this.#headersOf(facts, doubtful ? "UNKNOWN" : "NOT_APPLIED");
+      const { response, failure } = await this.#transport.unary({
+        path: `/${StoreServiceDefinition.fullName}/${method.name}`,
+        request: encoded,
+        decode: (bytes) => method.responseType.decode(bytes),
+        metadata,
+        deadline,
+        signal,
+      });
+      if (failure === undefined) return response;
+      let error = toStoreError(failure, facts);
+      doubtful ||= error.outcome === "UNKNOWN";
+      if (doubtful && error.outcome === "NOT_APPLIED") error = withOutcome(error, "UNKNOWN");
+      const delay = retryDelay(this.#retry, attempt, error, Math.random());
+      const last = attempt >= this.#retry.maxAttempts || Date.now() + delay >= deadline;
+      if (last || !isRetryable(error, level) || !(await this.#pause(delay, signal))) throw error;
+    }
+  }
+
+  /** The headers of the next attempt, unless the caller gave up. `outcome` is that of the attempts before. */
+  async #headersOf(facts: CallFacts, outcome: Outcome): Promise<Metadata> {
+    try {
+      const metadata = facts.signal?.aborted === true ? undefined : await this.#headers();
+      if (metadata !== undefined && facts.signal?.aborted !== true) return metadata;
+    } catch (error) {
+      throw facts.writes && error instanceof StoreError ? withOutcome(error, outcome) : error;
+    }
+    throw cancelledError(facts, outcome);
+  }
+
+  /** Waits before a repetition, at most until the caller gives up; false if the connection was closed meanwhile. */
+  async #pause(delayMs: number, signal: AbortSignal | undefined): Promise<boolean> {
+    const closing = this.#closing.signal;
+    if (closing.aborted || signal?.aborted === true) return !closing.aborted;
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        for (const forget of forgets) forget();
+        resolve();
+      };
+      const timer = setTimeout(end, delayMs);
+      const forgets = [closing, ...(signal === undefined ? [] : [signal])].map((each) => onAbort(each, end));
+    });
+    return !closing.aborted;
+  }
+}
+
+function checkTimeout(timeoutMs: number): number {
+  if (typeof timeoutMs !== "number" || !(timeoutMs > 0)) {
+    throw invalidField(
+      "CLIENT_OPTION_INVALID",
+      "timeoutMs",
+      "is not a number of milliseconds greater than 0; give Infinity for no limit",
+    );
+  }
+  return timeoutMs;
+}
+
+function encodeRequest<Request>(method: UnaryMethod<Request, unknown>, request: Request): Buffer {
+  const bytes = method.requestType.encode(request).finish();
+  if (bytes.length > MAX_REQUEST_BYTES) {
+    throw new StoreError(
+      "RESOURCE_EXHAUSTED",
+      `the request of ${method.name} is ${bytes.length} bytes long; at most ${MAX_REQUEST_BYTES} pass, so send less at once`,
+    );
+  }
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+function headerSource(headers: ConnectionOptions["headers"]): () => Promise<Metadata> | Metadata {
+  if (typeof headers !== "function") {
+    const fixed = toMetadata(headers ?? {});
+    return () => fixed;
+  }
+  return async () => {
+    try {
+      return toMetadata(await headers());
+    } catch (cause) {
+      if (cause instanceof StoreError) throw cause;
+      throw new StoreError(
+        "UNAUTHENTICATED",
+        "the headers function of the service's options failed; see the cause",
+        { cause },
+      );
+    }
+  };
+}
+
+function toMetadata(headers: RequestHeaders): Metadata {
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(headers)) {
+    try {
+      metadata.set(name, value);
+    } catch {
+      // The library's own message would carry the value, which may be a secret.
+      throw invalidField(
+        "CLIENT_OPTION_INVALID",
+        `headers[${JSON.stringify(name)}]`,
+        "is no HTTP/2 header; expected a name of lower-case letters, digits, and -_. and a value of visible ASCII",
+      );
+    }
+  }
+  return metadata;
+}

@@ -1,0 +1,62 @@
+import { invalidField, type StoreError } from "../store/errors.js";
+
+/** How often and how soon failed calls are repeated. */
+export interface RetryOptions {
+  /** The most times a call is sent, the first included; 1 never repeats. @default 6 */
+  readonly maxAttempts?: number | undefined;
+  /** Milliseconds before the first repetition; doubled for each that follows. @default 100 */
+  readonly initialBackoffMs?: number | undefined;
+  /** The most milliseconds between two attempts, unless the server asks for more. @default 2000 */
+  readonly maxBackoffMs?: number | undefined;
+}
+
+/** RetryOptions, filled in and checked. */
+export interface RetryPolicy {
+  readonly maxAttempts: number;
+  readonly initialBackoffMs: number;
+  readonly maxBackoffMs: number;
+}
+
+/** What the contract says of repeating a method; undefined: a repetition may have another effect. */
+export type IdempotencyLevel = "NO_SIDE_EFFECTS" | "IDEMPOTENT" | undefined;
+
+/** Fills options in. Throws StoreError CLIENT_OPTION_INVALID. */
+export function retryPolicy(options: RetryOptions | false = {}): RetryPolicy {
+  const {
+    maxAttempts = 6,
+    initialBackoffMs = 100,
+    maxBackoffMs = 2000,
+  } = options === false ? { maxAttempts: 1 } : options;
+  if (!Number.isInteger(maxAttempts) || maxAttempts < 1) {
+    throw invalidField("CLIENT_OPTION_INVALID", "retry.maxAttempts", "is not a whole number of at least 1");
+  }
+  for (const [name, value] of Object.entries({ initialBackoffMs, maxBackoffMs })) {
+    if (!Number.isFinite(value) || value < 0) {
+      throw invalidField(
+        "CLIENT_OPTION_INVALID",
+        `retry.${name}`,
+        "is not a number of milliseconds of at least 0",
+      );
+    }
+  }
+  return { maxAttempts, initialBackoffMs, maxBackoffMs };
+}
+
+/**
+ * Whether a call that failed may be sent again: only where the server could not be reached or asks for it, and then
+ * if it is certain that nothing was written, or if writing twice is writing once. So a set-if-absent or a
+ * compare-and-set of unknown outcome never is: its repetition could not tell its own first attempt from a rival.
+ */
+export function isRetryable(error: StoreError, level: IdempotencyLevel): boolean {
+  return error.kind === "UNAVAILABLE" && (error.outcome === "NOT_APPLIED" || level !== undefined);
+}
+
+/**
+ * Milliseconds to wait after attempt `attempt` (from 1): exponential, of which `random` (0 to 1) takes up to a half
+ * away, so that clients that failed together do not come back together. What the server asks for is the least.
+ */
+export function retryDelay(policy: RetryPolicy, attempt: number, error: StoreError, random: number): number {
+  const backoff = Math.min(policy.maxBackoffMs, policy.initialBackoffMs * 2 ** (attempt - 1));
+  const asked = error.retryAfterMs ?? 0;
+  return Math.max(backoff * (1 - random / 2), asked * (1 + random / 5));
+}

@@ -1,0 +1,133 @@
+import { parseAddress } from "./config/address.js";
+import { ConfigError } from "./config/config-error.js";
+import { readConfigFile } from "./config/config-file.js";
+import { InvalidValue } from "./config/invalid-value.js";
+import {
+  oneOf,
+  optional,
+  resolveOptions,
+  type Sources,
+  several,
+  single,
+  toggle,
+  type Values,
+  variableOf,
+} from "./config/options.js";
+import { parseStoreUri } from "./config/store-uri.js";
+import { parseDuration, parseSize } from "./config/units.js";
+import { DEFAULT_COLLECTION } from "./store/limits.js";
+
+const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
+const WAIT = { least: "0s", most: "1h" };
+const HISTORY_TIME = { least: "1s", most: "365d" };
+const HISTORY_SIZE = { least: "1MB", most: "1TB" };
+
+/** Every option of `serve`: flags, environment, config file, help texts and validation all come from here. */
+export const SERVE_OPTIONS = {
+  store: single({
+    name: "store",
+    placeholder: "URI",
+    help: "Where documents are kept: lmdb:PATH, a directory that one server owns at a time; it is created if missing.",
+    fallback: "lmdb:./execution-store.lmdb",
+    parse: parseStoreUri,
+  }),
+  listen: several({
+    name: "listen",
+    placeholder: "ADDRESS",
+    help: "Where to listen: HOST:PORT (port 0 takes a free one) or unix:PATH. For several addresses repeat it, or put commas between them.",
+    fallback: ["127.0.0.1:50051"],
+    parse: parseAddress,
+  }),
+  allowRemote: toggle({
+    name: "allow-remote",
+    help: "Allow addresses that other machines can reach. There is no access control: whoever reaches the server may read, change and delete everything.",
+  }),
+  collections: several({
+    name: "collections",
+    placeholder: "NAMES",
+    help: `Names that requests may give as collection_name besides ${DEFAULT_COLLECTION}, with commas between them.`,
+    fallback: [],
+    parse: parseCollection,
+  }),
+  historyTimeMs: single({
+    name: "history-time",
+    placeholder: "TIME",
+    help: "How long changes are kept, so that an interrupted watch can resume; 1s to 365d.",
+    fallback: "1h",
+    parse: (text) => parseDuration(text, HISTORY_TIME),
+  }),
+  historyBytes: single({
+    name: "history-size",
+    placeholder: "SIZE",
+    help: "How much disk the kept changes may take, whatever their age; 1MB to 1TB.",
+    fallback: "256MB",
+    parse: (text) => parseSize(text, HISTORY_SIZE),
+  }),
+  drainDelayMs: single({
+    name: "drain-delay",
+    placeholder: "TIME",
+    help: "On SIGTERM or SIGINT: how long to report NOT_SERVING and still answer, so that load balancers turn away.",
+    fallback: "0s",
+    parse: (text) => parseDuration(text, WAIT),
+  }),
+  shutdownGraceMs: single({
+    name: "shutdown-grace",
+    placeholder: "TIME",
+    help: "After that: how long calls in flight may take before they are cut off.",
+    fallback: "10s",
+    parse: (text) => parseDuration(text, WAIT),
+  }),
+  logLevel: single({
+    name: "log-level",
+    placeholder: "LEVEL",
+    help: `The least important lines to log: ${LOG_LEVELS.join(", ")}. The log is JSON lines on stderr.`,
+    fallback: "info",
+    parse: oneOf(LOG_LEVELS),
+  }),
+  configFile: optional({
+    name: "config",
+    placeholder: "FILE",
+    help: "A YAML or JSON file with these options by name, without the dashes before it.",
+    parse: (text) => text,
+  }),
+};
+
+/** The configuration of a server. */
+export type ServeConfig = Values<typeof SERVE_OPTIONS>;
+
+/** Reads and checks the configuration of `serve`. Throws ConfigError. */
+export async function loadServeConfig(sources: Omit<Sources, "file">): Promise<ServeConfig> {
+  const path = resolveOptions({ configFile: SERVE_OPTIONS.configFile }, sources).values.configFile;
+  const file = path === undefined ? undefined : await readConfigFile(path, SERVE_OPTIONS);
+  const { values, origins } = resolveOptions(SERVE_OPTIONS, { ...sources, file });
+  checkListen(values, origins.listen);
+  return values;
+}
+
+function checkListen({ listen, allowRemote }: ServeConfig, origin: string): void {
+  if (listen.length === 0) {
+    throw new ConfigError(`${origin} names no address; expected at least one, such as 127.0.0.1:50051`);
+  }
+  const texts = listen.map(({ text }) => text);
+  const repeated = texts.find((text, index) => !text.endsWith(":0") && texts.indexOf(text) !== index);
+  if (repeated !== undefined) {
+    throw new ConfigError(`${origin} names ${repeated} twice; expected each address once`);
+  }
+  const remote = listen.find(({ local }) => !local);
+  if (remote !== undefined && !allowRemote) {
+    throw new ConfigError(
+      `${origin} names ${remote.text}, which other machines may reach, and there is no access control; ` +
+        `expected a loopback address such as 127.0.0.1, or --allow-remote ` +
+        `(${variableOf(SERVE_OPTIONS.allowRemote)}=true) if only trusted callers can reach it`,
+    );
+  }
+}
+
+function parseCollection(text: string): string {
+  // What MongoDB takes as a collection's name, so that a configuration serves every engine.
+  if (/^[^$\0]{1,120}$/.test(text) && Buffer.byteLength(text) <= 120 && !text.startsWith("system."))
+    return text;
+  throw new InvalidValue(
+    `${JSON.stringify(text)} cannot name a collection; expected 1 to 120 bytes of UTF-8 without "$" and NUL, not starting with "system."`,
+  );
+}

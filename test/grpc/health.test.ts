@@ -1,0 +1,67 @@
+import { createChannel, createClient, waitForChannelReady } from "nice-grpc";
+import { afterEach, describe, expect, it } from "vitest";
+import {
+  HealthDefinition,
+  HealthCheckResponse_ServingStatus as ServingStatus,
+} from "../../gen/ts/grpc/health/v1/health.js";
+import { createGrpcServer } from "../../src/grpc/server.js";
+import { createModelEngine } from "../support/model-engine.js";
+
+const SERVICE = "execution_store.v1.StoreService";
+
+const cleanups: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+async function start() {
+  const server = createGrpcServer({ engine: createModelEngine() });
+  cleanups.push(() => server.shutdown({ graceMs: 0 }));
+  const channel = createChannel(await server.listen("127.0.0.1:0"));
+  cleanups.push(() => channel.close());
+  await waitForChannelReady(channel, new Date(Date.now() + 10_000));
+  return { server, client: createClient(HealthDefinition, channel) };
+}
+
+describe("health", () => {
+  it("serves the server and the service", async () => {
+    const { client } = await start();
+    expect(await client.check({})).toEqual({ status: ServingStatus.SERVING });
+    expect(await client.check({ service: SERVICE })).toEqual({ status: ServingStatus.SERVING });
+    const serving = { status: ServingStatus.SERVING };
+    expect(await client.list({})).toEqual({ statuses: { "": serving, [SERVICE]: serving } });
+  });
+
+  it("does not know other services", async () => {
+    const { client } = await start();
+    await expect(client.check({ service: "x" })).rejects.toMatchObject({ code: 5 });
+    for await (const { status } of client.watch({ service: "x" })) {
+      expect(status).toBe(ServingStatus.SERVICE_UNKNOWN);
+      break;
+    }
+  });
+
+  it("tells watchers the status at once and the shutdown before it ends their streams", async () => {
+    const { client, server } = await start();
+    const watches = ["", SERVICE].map((service) => client.watch({ service })[Symbol.asyncIterator]());
+    for (const watch of watches) {
+      expect(await watch.next()).toEqual({ done: false, value: { status: ServingStatus.SERVING } });
+    }
+    const stopped = server.shutdown();
+    for (const watch of watches) {
+      expect(await watch.next()).toEqual({ done: false, value: { status: ServingStatus.NOT_SERVING } });
+      await expect(watch.next()).rejects.toMatchObject({ code: 14 });
+    }
+    await stopped;
+  });
+
+  it("says NOT_SERVING while the server drains, and calls are still answered", async () => {
+    const { client, server } = await start();
+    const watch = client.watch({})[Symbol.asyncIterator]();
+    await watch.next();
+    const stopped = server.shutdown({ drainMs: 300 });
+    expect(await watch.next()).toEqual({ done: false, value: { status: ServingStatus.NOT_SERVING } });
+    expect(await client.check({ service: SERVICE })).toEqual({ status: ServingStatus.NOT_SERVING });
+    await stopped;
+  });
+});

@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    alias: { "execution-store": new URL("./src/index.ts", import.meta.url).pathname },
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    // LMDB is native: a process per file keeps one file's fault from the others.
+    pool: "forks",
+  },
+});
