@@ -1,5 +1,5 @@
 import { invalidField, type Reason, StoreError } from "../store/errors.js";
-import { MAX_VALUE_BYTES } from "../store/limits.js";
+import { MAX_BSON_LEVELS, MAX_VALUE_BYTES } from "../store/limits.js";
 import { type PathPart, pathText } from "./value-path.js";
 
 /** An error about a place inside a value: `value is invalid at items[2].id: an $oid needs 24 hex digits`. */
@@ -15,7 +15,10 @@ export function invalidAt(
 
 /** A value that nests deeper than `max` objects and arrays. */
 export function tooDeep(reason: Reason, field: string, max: number, path: readonly PathPart[]): StoreError {
-  const advice = max < 100 ? "flatten it, or send it as BSON, which may nest up to 100 levels" : "flatten it";
+  const advice =
+    reason === "VALUE_TOO_DEEP" && max < MAX_BSON_LEVELS
+      ? `flatten it, or send it as BSON, which may nest ${MAX_BSON_LEVELS} levels`
+      : "flatten it";
   return invalidField(
     reason,
     field,

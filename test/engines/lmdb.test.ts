@@ -65,7 +65,7 @@ describe("the directory", () => {
   test("of an unknown format is refused with both versions named, and left alone", async () => {
     const path = tempDir();
     const made = await openEnvironment(path, 1);
-    await made.meta.put(Buffer.from("format"), Buffer.from(JSON.stringify({ format: 99, instance: "x" })));
+    await made.meta.put(Buffer.from("format"), Buffer.from("99"));
     await made.close();
     for (let attempt = 0; attempt < 2; attempt += 1) {
       await expect(openEngine(path)).rejects.toMatchObject({
@@ -244,6 +244,18 @@ describe("the change log", () => {
     expect(changes.at(-1)?.record?.revision).toBe(1001);
     expect(documents).toBe(8);
   });
+});
+
+test("two sweeps at once count nothing twice", async () => {
+  const path = tempDir();
+  let time = 1000;
+  const engine = await openEngine(path, { now: () => time, historyTimeMs: 500 });
+  for (const value of [1, 2, 3])
+    await engine.setKey(SCOPE, "store", "key", write(String(value).repeat(2000)));
+  time = 2000;
+  await Promise.all([engine.sweep(), engine.sweep(), engine.sweep()]);
+  await engine.close();
+  expect(await checkLmdb(path)).toMatchObject({ historyBytes: 0, blobs: 1 });
 });
 
 describe("the sweeper", () => {

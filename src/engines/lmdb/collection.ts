@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { Clock } from "./clock.js";
 import type { Bytes, CollectionDatabases, Environment } from "./environment.js";
 import { Etags } from "./record.js";
@@ -51,6 +52,16 @@ export function writeState(meta: Bytes, collection: string, state: CollectionSta
   void meta.put(stateKey(collection), bytes);
 }
 
+/** Random, made with the collection: what sets its versions apart from those of any other. */
+function readIncarnation(meta: Bytes, collection: string): string {
+  const key = Buffer.from(`incarnation:${collection}`);
+  const found = meta.get(key);
+  if (found !== undefined) return found.toString();
+  const made = randomBytes(9).toString("base64url");
+  meta.putSync(key, Buffer.from(made));
+  return made;
+}
+
 /** Opens a collection; the clock starts at or behind its last commit. */
 export function openCollection(environment: Environment, name: string, clock: Clock): Collection {
   const state = readState(environment.meta, name);
@@ -59,7 +70,7 @@ export function openCollection(environment: Environment, name: string, clock: Cl
     name,
     databases: environment.collection(name),
     clock,
-    etags: new Etags(environment.instance),
+    etags: new Etags(readIncarnation(environment.meta, name)),
     state,
   };
 }

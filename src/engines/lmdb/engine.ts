@@ -1,5 +1,5 @@
 import type { Scope } from "../../store/document.js";
-import type { Engine } from "../../store/engine.js";
+import type { CallOptions, Engine } from "../../store/engine.js";
 import { StoreError } from "../../store/errors.js";
 import { Clock } from "./clock.js";
 import { type Collection, openCollection } from "./collection.js";
@@ -42,8 +42,8 @@ interface Parts {
   readonly environment: Environment;
   readonly writer: Writer;
   readonly sweeper: Sweeper;
-  /** Throws once the engine is closed. */
-  readonly collection: (name: string) => Collection;
+  /** Throws once the engine is closed, or the call aborted. */
+  readonly collection: (name: string, options?: CallOptions) => Collection;
   readonly target: (scope: Scope, storeName: string) => writes.Target;
 }
 
@@ -73,7 +73,8 @@ export async function openLmdbEngine(options: LmdbEngineOptions): Promise<LmdbEn
     environment,
     writer,
     sweeper,
-    collection(name) {
+    collection(name, call) {
+      call?.signal?.throwIfAborted();
       if (closing !== undefined) {
         throw new StoreError("SHUTTING_DOWN", "the database is closing; try again in a moment", {
           outcome: "NOT_APPLIED",
@@ -121,10 +122,12 @@ function storeMethods({ environment, writer, collection, target }: Parts): Store
   return {
     createStore: async (scope, storeName, metadata, policy, options) =>
       writes.createStore(target(scope, storeName), metadata, policy, options),
-    getStore: async (scope, storeName) => stores.getStore(collection(scope.collection), scope, storeName),
-    hasStore: async (scope, storeName) => stores.hasStore(collection(scope.collection), scope, storeName),
+    getStore: async (scope, storeName, options) =>
+      stores.getStore(collection(scope.collection, options), scope, storeName),
+    hasStore: async (scope, storeName, options) =>
+      stores.hasStore(collection(scope.collection, options), scope, storeName),
     listStores: async (scope, page, options) =>
-      stores.listStores(collection(scope.collection), scope, page, options),
+      stores.listStores(collection(scope.collection, options), scope, page, options),
     countStores: async (scope, options) =>
       stores.countStores(environment, collection(scope.collection), scope, options),
     deleteStore: async (scope, storeName, options) =>
@@ -168,10 +171,10 @@ function keyMethods({ collection, target }: Parts): KeyMethods {
       writes.setKeyIfAbsent(target(scope, storeName), key, write, options),
     compareAndSetKey: async (scope, storeName, key, expected, write, options) =>
       writes.compareAndSetKey(target(scope, storeName), key, expected, write, options),
-    getKey: async (scope, storeName, key, withValue) =>
-      reads.getKey(collection(scope.collection), scope, storeName, key, withValue),
-    hasKey: async (scope, storeName, key) =>
-      reads.hasKey(collection(scope.collection), scope, storeName, key),
+    getKey: async (scope, storeName, key, withValue, options) =>
+      reads.getKey(collection(scope.collection, options), scope, storeName, key, withValue),
+    hasKey: async (scope, storeName, key, options) =>
+      reads.hasKey(collection(scope.collection, options), scope, storeName, key),
     deleteKey: async (scope, storeName, key, etag, options) =>
       writes.deleteKey(target(scope, storeName), key, etag, options),
     updateTtl: async (scope, storeName, key, ttlMs, options) =>
@@ -189,13 +192,13 @@ type ListMethods = Pick<
 function listMethods({ environment, collection, target }: Parts): ListMethods {
   return {
     listKeys: async (scope, storeName, page, options) =>
-      reads.listKeys(collection(scope.collection), scope, storeName, page, options),
+      reads.listKeys(collection(scope.collection, options), scope, storeName, page, options),
     listValues: async (scope, storeName, page, options) =>
-      reads.listValues(collection(scope.collection), scope, storeName, page, options),
+      reads.listValues(collection(scope.collection, options), scope, storeName, page, options),
     countKeys: async (scope, storeName, prefix, options) =>
       reads.countKeys(environment, collection(scope.collection), scope, storeName, prefix, options),
-    batchGetKeys: async (scope, storeName, keys, values) =>
-      reads.batchGetKeys(collection(scope.collection), scope, storeName, keys, values),
+    batchGetKeys: async (scope, storeName, keys, values, options) =>
+      reads.batchGetKeys(collection(scope.collection, options), scope, storeName, keys, values),
     batchSetKeys: async (scope, storeName, entries, options) =>
       writes.batchSetKeys(target(scope, storeName), entries, options),
     batchDeleteKeys: async (scope, storeName, keys, options) =>
@@ -211,8 +214,9 @@ type GlobalMethods = Pick<
 function globalMethods({ environment, writer, collection }: Parts): GlobalMethods {
   return {
     hasStoreGlobal: async (name, storeName, options) =>
-      stores.hasStoreGlobal(collection(name), storeName, options),
-    listStoresGlobal: async (name, page, options) => stores.listStoresGlobal(collection(name), page, options),
+      stores.hasStoreGlobal(collection(name, options), storeName, options),
+    listStoresGlobal: async (name, page, options) =>
+      stores.listStoresGlobal(collection(name, options), page, options),
     countStoresGlobal: async (name, options) =>
       stores.countStoresGlobal(environment, collection(name), options),
     deleteStoreGlobal: async (name, storeName, options) =>

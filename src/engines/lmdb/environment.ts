@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { type Database, open, type RootDatabase, type Transaction } from "lmdb";
@@ -56,17 +55,10 @@ export interface CollectionDatabases {
 /** An open database directory. */
 export interface Environment {
   readonly root: RootDatabase<Buffer, Buffer>;
-  /** Format, instance, and the state of each collection. */
+  /** The format, and the incarnation and the state of each collection. */
   readonly meta: Bytes;
-  /** Random, made with the directory; part of every etag. */
-  readonly instance: string;
   collection(name: string): CollectionDatabases;
   close(): Promise<void>;
-}
-
-interface FormatRecord {
-  readonly format: number;
-  readonly instance: string;
 }
 
 function unusable(path: string, cause: unknown): StoreError {
@@ -114,21 +106,19 @@ function unknownFormat(path: string, found: string): StoreError {
   );
 }
 
-function readFormat(path: string, root: RootDatabase<Buffer, Buffer>, meta: Bytes): FormatRecord {
+/** Checks the format of a directory, or marks a new one. */
+function checkFormat(path: string, root: RootDatabase<Buffer, Buffer>, meta: Bytes): void {
   const bytes = meta.get(FORMAT_KEY);
-  if (bytes === undefined) {
-    // The root database holds the names of the others, each with a NUL behind it.
-    const others = Array.from(root.getKeys(), (name) => name.toString().replace("\0", "")).filter(
-      (name) => name !== "meta",
-    );
-    if (others.length > 0) throw unknownFormat(path, "data of another program");
-    const made: FormatRecord = { format: FORMAT, instance: randomBytes(6).toString("base64url") };
-    meta.putSync(FORMAT_KEY, Buffer.from(JSON.stringify(made)));
-    return made;
+  if (bytes !== undefined) {
+    if (bytes.toString() !== String(FORMAT)) throw unknownFormat(path, `format ${bytes.toString()}`);
+    return;
   }
-  const found: FormatRecord = JSON.parse(bytes.toString()) as FormatRecord;
-  if (found.format !== FORMAT) throw unknownFormat(path, `format ${found.format}`);
-  return found;
+  // The root database holds the names of the others, each with a NUL behind it.
+  const others = Array.from(root.getKeys(), (name) => name.toString().replace("\0", "")).filter(
+    (name) => name !== "meta",
+  );
+  if (others.length > 0) throw unknownFormat(path, "data of another program");
+  meta.putSync(FORMAT_KEY, Buffer.from(String(FORMAT)));
 }
 
 /**
@@ -148,11 +138,10 @@ export async function openEnvironment(path: string, collections: number): Promis
     const opened = root;
     const held = lock;
     const meta: Bytes = opened.openDB({ name: "meta", ...BINARY });
-    const { instance } = readFormat(path, opened, meta);
+    checkFormat(path, opened, meta);
     return {
       root: opened,
       meta,
-      instance,
       collection: (name) => openCollection(opened, name),
       async close() {
         await opened.close();

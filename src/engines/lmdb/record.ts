@@ -110,12 +110,12 @@ export function evictableTime(record: StoredRecord): number {
   return record.expiresAt ?? NO_TIME;
 }
 
-/** Makes etags: unique to this database, and a revision never comes twice in it. */
+/** Makes etags: unique to one collection, and a revision never comes twice in it. */
 export class Etags {
-  constructor(private readonly instance: string) {}
+  constructor(private readonly incarnation: string) {}
 
   of(revision: number): string {
-    return `${this.instance}.${revision.toString(36)}`;
+    return `${this.incarnation}.${revision.toString(36)}`;
   }
 }
 

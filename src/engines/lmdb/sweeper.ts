@@ -99,24 +99,31 @@ export function startSweeper(
   onError: (error: unknown) => void,
 ): Sweeper {
   let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> = Promise.resolve();
+  let last: Promise<void> = Promise.resolve();
   let closed = false;
 
-  async function sweep(): Promise<void> {
+  async function sweepOnce(): Promise<void> {
     for (const collection of collections) {
       await removeExpired(writer, collection);
       await pruneHistory(writer, collection, history);
     }
   }
 
+  /** One after another: two at once would count the same history out twice. */
+  function sweep(): Promise<void> {
+    const next = last.then(sweepOnce);
+    last = next.catch(() => undefined);
+    return next;
+  }
+
   function schedule(): void {
     if (closed) return;
     timer = setTimeout(() => {
-      running = sweep()
+      void sweep()
         .catch((error: unknown) => {
           if (!closed) onError(error);
         })
-        .finally(schedule);
+        .then(schedule);
     }, INTERVAL_MS);
     timer.unref();
   }
@@ -127,7 +134,7 @@ export function startSweeper(
     async close() {
       closed = true;
       clearTimeout(timer);
-      await running;
+      await last;
     },
   };
 }

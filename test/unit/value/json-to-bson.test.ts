@@ -158,6 +158,23 @@ describe("jsonToBson", () => {
     expect(error.violations).toEqual([{ field: "value", description: error.message.slice("value ".length) }]);
   });
 
+  test("refuses a form with a member twice", () => {
+    const members = Buffer.concat([
+      encodeStruct(
+        new Map([
+          ["t", 1],
+          ["i", 1],
+        ]),
+      ),
+      encodeStruct(new Map([["t", 1]])),
+    ]);
+    const inner = new BinaryWriter().uint32(42).bytes(members).finish();
+    const entry = new BinaryWriter().uint32(10).string("$timestamp").uint32(18).bytes(inner).finish();
+    const struct = new BinaryWriter().uint32(10).bytes(entry).finish();
+    const wire = new BinaryWriter().uint32(42).bytes(struct).finish();
+    expect(errorOf(() => jsonToBson(wire, "value")).message).toContain("$timestamp needs exactly");
+  });
+
   test("says nothing of the value in its errors", () => {
     const error = errorOf(() => jsonToBson(encodeValue(fromPlain({ $oid: "hunter2" })), "entries[3].value"));
     expect(error.message).toBe("entries[3].value is invalid: $oid needs a string of 24 hex digits");
@@ -176,6 +193,7 @@ describe("jsonToBson", () => {
       const error = errorOf(() => write(value));
       expect(error.reason).toBe("VALUE_TOO_DEEP");
       expect(error.message).toContain("30 levels");
+      expect(error.message).toContain("send it as BSON");
     }
   });
 
@@ -229,6 +247,9 @@ describe("jsonToBson", () => {
     ["an end of group without a start", "54 2001", "malformed"],
     ["another group's end", "53 5c 2001", "malformed"],
     ["an open group", "2001 53", "cut off"],
+    ["a cut string whose length begins like its own", `1a 85 ${"61".repeat(133)}`, "cut off"],
+    ["a cut value whose length begins so", `2a8d01 0a8a01 0a0161 1285 1a8201${"61".repeat(130)}`, "cut off"],
+    ["a cut name whose length begins so", `2a8e01 0a8b01 0a85 ${"61".repeat(133)} 1202 0800`, "cut off"],
     ["a name twice", "2a 16 0a09 0a0161 1204 1a0262 63 0a09 0a0161 1204 1a0262 63", "occurs twice"],
     ["a name without text twice", "2a 0c 0a04 12020800 0a04 12020800", "occurs twice"],
     [
@@ -330,6 +351,7 @@ describe("structToBson", () => {
     const error = errorOf(() => structToBson(metadata(30), "metadata"));
     expect(error.reason).toBe("METADATA_INVALID");
     expect(error.message).toContain("30 levels");
+    expect(error.message).not.toContain("BSON");
   });
 
   test("gives its own reason", () => {
