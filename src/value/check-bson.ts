@@ -155,7 +155,7 @@ class BsonCheck {
     const size = readInt32(this.#buf, at);
     const start = at + 4;
     const end = start + size;
-    if (start >= limit || size < 1 || end > limit) this.#fail("the length of a string does not fit");
+    if (size < 1 || end > limit) this.#fail("the length of a string does not fit");
     if (this.#buf[end - 1] !== 0) this.#fail("a string does not end with a zero byte");
     if (!isUtf8Range(this.#buf, start, end)) this.#fail("a string is not valid UTF-8");
     return end;

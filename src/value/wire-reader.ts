@@ -154,11 +154,12 @@ export class WireReader {
     let byte = byteAt(this.wire, this.pos++);
     if (byte < 0x80) return byte;
     let result = byte & 0x7f;
-    for (let shift = 7; shift < 32; shift += 7) {
+    for (let shift = 7; shift < 35; shift += 7) {
       if (this.pos >= limit) this.#cutOff();
       byte = byteAt(this.wire, this.pos++);
-      result += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) return result;
+      result |= (byte & 0x7f) << shift;
+      // The fifth byte has room for four bits.
+      if (byte < 0x80 && (shift < 28 || byte < 0x10)) return result >>> 0;
     }
     return this.fail("the protobuf message is malformed: a tag or a length is too long");
   }

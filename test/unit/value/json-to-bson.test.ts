@@ -240,6 +240,8 @@ describe("jsonToBson", () => {
     ["a cut varint", "20 ff", "cut off"],
     ["an endless varint", "20 ffffffffffffffffffffff01", "malformed"],
     ["an endless length", "1a ffffffffffffff01", "malformed"],
+    ["a length of 33 bits", "1a 8180808010 61", "too long"],
+    ["a length of 32 bits", "1a 8180808008 61", "cut off"],
     ["a length beyond its message", "32 04 0a05 0800", "cut off"],
     ["field number 0", "0000 2001", "malformed"],
     ["wire type 6", "3e 2001", "malformed"],

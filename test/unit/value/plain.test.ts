@@ -333,6 +333,11 @@ describe("fromValueBson", () => {
     );
   });
 
+  test("refuses an object without its zero byte, and a document of another field", () => {
+    expect(errorOf(() => fromValueBson(raw(0x03, "05000000 01"))).reason).toBe("INTERNAL");
+    expect(errorOf(() => fromValueBson(serialize({ valuf: 1 }))).reason).toBe("INTERNAL");
+  });
+
   test("ends in INTERNAL on damaged bytes", () => {
     fc.assert(
       fc.property(bsonValue(), fc.nat(), fc.nat(255), (value, at, byte) => {
