@@ -44,7 +44,7 @@ function expectedOf(databases: CollectionDatabases) {
   let documents = 0;
   for (const { key, value } of databases.documents.getRange({})) {
     documents += 1;
-    const record = decodeRecord(value);
+    const record = decodeRecord(value, "view");
     if (record.expiresAt !== undefined) expiries.push(hex(expiryKey(record.expiresAt, key)));
     if (isEvictable(record)) evictables.push(hex(evictableKey(evictableTime(record), key)));
     if (isBlob(record.value)) blobs.push(hex(timeKey(record.value.revision)));

@@ -66,8 +66,8 @@ export function decodeChange(bytes: Buffer): Change {
     type: TYPES[bytes[0] ?? 0] ?? "updated",
     commitTime: bytes.readDoubleLE(1),
     key: bytes.subarray(HEADER_BYTES, recordAt),
-    record: previousAt === recordAt ? undefined : decodeRecord(bytes.subarray(recordAt, previousAt)),
-    previous: end === previousAt ? undefined : decodeRecord(bytes.subarray(previousAt, end)),
+    record: previousAt === recordAt ? undefined : decodeRecord(bytes.subarray(recordAt, previousAt), "view"),
+    previous: end === previousAt ? undefined : decodeRecord(bytes.subarray(previousAt, end), "view"),
   };
 }
 

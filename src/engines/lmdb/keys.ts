@@ -51,6 +51,25 @@ export function documentKey(datasetId: string, storeName: string, key: string): 
   return target.subarray(0, at);
 }
 
+/** The document keys of one store, one at a time: each is good until the next one is made. */
+export class DocumentKeys {
+  private readonly prefix: Buffer;
+  private buffer = Buffer.alloc(0);
+
+  constructor(datasetId: string, storeName: string) {
+    this.prefix = documentKey(datasetId, storeName, "");
+  }
+
+  of(key: string): Buffer {
+    const most = this.prefix.length + key.length * 3;
+    if (this.buffer.length < most) {
+      this.buffer = Buffer.allocUnsafe(most * 2);
+      this.buffer.set(this.prefix);
+    }
+    return this.buffer.subarray(0, utf8Into(this.buffer, key, this.prefix.length));
+  }
+}
+
 /** The smallest key behind `key`. */
 export function after(key: Uint8Array): Buffer {
   return Buffer.concat([key, NO_DATASET]);

@@ -4,6 +4,7 @@ import type { Collection } from "./collection.js";
 import { type Environment, readEntries, readKeys } from "./environment.js";
 import {
   after,
+  DocumentKeys,
   documentKey,
   evictableFrom,
   prefixEnd,
@@ -27,8 +28,8 @@ export function readRecord(
   withValue: boolean,
 ): StoredRecord | undefined {
   const { documents } = collection.databases;
-  const bytes = withValue ? documents.getBinary(key) : documents.getBinaryFast(key);
-  return bytes === undefined ? undefined : decodeRecord(bytes, withValue);
+  const bytes = documents.getBinaryFast(key);
+  return bytes === undefined ? undefined : decodeRecord(bytes, withValue ? "copy" : "none");
 }
 
 /** A record's value. Call it in the turn of the event loop that read the record: a later one may not find it. */
@@ -39,9 +40,14 @@ export function readValue(collection: Collection, record: StoredRecord): Uint8Ar
   return blob;
 }
 
-function readLive(collection: Collection, key: Buffer, withValue: boolean): StoredRecord | undefined {
+function readLive(
+  collection: Collection,
+  key: Buffer,
+  withValue: boolean,
+  now = collection.clock.now(),
+): StoredRecord | undefined {
   const record = readRecord(collection, key, withValue);
-  return record !== undefined && isLive(record, collection.clock.now()) ? record : undefined;
+  return record !== undefined && isLive(record, now) ? record : undefined;
 }
 
 /** See Engine.getKey. */
@@ -72,10 +78,12 @@ export function batchGetKeys(
   values: ValueRequest,
 ): BatchResult {
   const documents: (KeyDocument | undefined)[] = [];
+  const documentKeys = new DocumentKeys(scope.datasetId, storeName);
+  const now = collection.clock.now();
   let bytes = 0;
   let found = false;
   for (const key of keys) {
-    const record = readLive(collection, documentKey(scope.datasetId, storeName, key), values.withValue);
+    const record = readLive(collection, documentKeys.of(key), values.withValue, now);
     if (record === undefined) {
       documents.push(undefined);
       continue;
@@ -166,7 +174,7 @@ export async function listValues(
     const limit = Math.min(CHUNK, page.limit - items.length);
     const entries = readEntries(collection.databases.documents, { start: from, end, limit });
     for (const { key, value: recordBytes } of entries) {
-      const record = decodeRecord(recordBytes, page.withValue);
+      const record = decodeRecord(recordBytes, page.withValue ? "view" : "none");
       const name = key.toString("utf8", skip);
       if (isLive(record, now)) {
         bytes += DOCUMENT_OVERHEAD_BYTES + name.length + (page.withValue ? valueLength(record.value) : 0);

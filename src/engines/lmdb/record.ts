@@ -1,4 +1,5 @@
 import type { KeyDocument, Policy, StoreDocument, Versioned } from "../../store/document.js";
+import { copyOf } from "./bytes.js";
 import { datasetIdOf, keyOf, NO_TIME, storeNameOf } from "./keys.js";
 
 /**
@@ -69,12 +70,13 @@ export function encodeRecord(record: StoredRecord): Buffer {
 }
 
 /**
- * Reads a record. An inline value is a view of the given bytes.
- *
- * @param withValue false leaves an inline value out; `bytes` may then be LMDB's own buffer, which the next read
- *   uses again
+ * How to read a record's inline value: leave it out, as a view of the record's bytes, or as a copy. The bytes may be
+ * LMDB's own buffer, which the next read uses again, only without a view.
  */
-export function decodeRecord(bytes: Buffer, withValue = true): StoredRecord {
+export type InlineValue = "none" | "view" | "copy";
+
+/** Reads a record. */
+export function decodeRecord(bytes: Buffer, inline: InlineValue): StoredRecord {
   const expiresAt = bytes.readDoubleLE(17);
   return {
     policy: ((bytes[0] ?? 0) & EVICT) === 0 ? "persist" : "evict",
@@ -82,17 +84,19 @@ export function decodeRecord(bytes: Buffer, withValue = true): StoredRecord {
     updatedAt: bytes.readDoubleLE(9),
     expiresAt: expiresAt === 0 ? undefined : expiresAt,
     revision: bytes.readDoubleLE(25),
-    value: decodeValue(bytes, withValue),
+    value: decodeValue(bytes, inline),
   };
 }
 
-function decodeValue(bytes: Buffer, withValue: boolean): StoredRecord["value"] {
+function decodeValue(bytes: Buffer, inline: InlineValue): StoredRecord["value"] {
   const flags = bytes[0] ?? 0;
   if ((flags & NO_VALUE) !== 0) return undefined;
   if ((flags & BLOB) !== 0) {
     return { revision: bytes.readDoubleLE(HEADER_BYTES), length: bytes.readDoubleLE(HEADER_BYTES + 8) };
   }
-  return withValue ? bytes.subarray(HEADER_BYTES) : undefined;
+  if (inline === "none") return undefined;
+  if (inline === "view") return bytes.subarray(HEADER_BYTES, bytes.length);
+  return copyOf(bytes, HEADER_BYTES);
 }
 
 /** Whether a document is live at a time. */

@@ -1,4 +1,5 @@
 import type { Policy } from "../../store/document.js";
+import { copyOf } from "./bytes.js";
 import { type ChangeType, changeKey, encodeChange, lastBlobOf } from "./change-log.js";
 import { type Collection, type CollectionState, writeState } from "./collection.js";
 import type { Bytes } from "./environment.js";
@@ -71,8 +72,10 @@ export class WriteBatch {
 
   /** The document on disk, live or not. */
   read(key: Buffer): Existing | undefined {
-    const bytes = this.collection.databases.documents.getBinary(key);
-    return bytes === undefined ? undefined : { record: decodeRecord(bytes), bytes };
+    const read = this.collection.databases.documents.getBinaryFast(key);
+    if (read === undefined) return undefined;
+    const bytes = copyOf(read);
+    return { record: decodeRecord(bytes, "view"), bytes };
   }
 
   /** The live document; one that has expired is removed, as its expiry. */
