@@ -171,43 +171,35 @@ export class Calls {
   /** Answers the calls that still run with UNAVAILABLE, without waiting for them, and says how many these were. */
   abandon(): number {
     const calls = [...this.#unary];
-    this.#unary.clear();
-    for (const reject of calls) reject(shuttingDown("UNKNOWN"));
+    for (const fail of calls) fail(shuttingDown("UNKNOWN"));
     return calls.length;
   }
 
   #serveUnary(name: string, write: boolean, handler: UnaryHandler) {
-    return async (request: unknown, context: CallContext): Promise<object> => {
+    return (request: unknown, context: CallContext): Promise<object> => {
       const startedAt = performance.now();
-      try {
-        if (this.#stopped) throw shuttingDown("NOT_APPLIED");
-        if (request === MALFORMED) throw malformed();
-        context.signal.throwIfAborted();
-        const response = await this.#run(handler, request, context);
-        this.#log(name, startedAt, undefined);
-        return response;
-      } catch (thrown) {
+      const failure = (thrown: unknown): ServerError => {
         const error = named(thrown, context.signal);
         this.#log(name, startedAt, error);
-        throw onTheWire(error, write, context);
-      }
+        return onTheWire(error, write, context);
+      };
+      if (this.#stopped) return Promise.reject(failure(shuttingDown("NOT_APPLIED")));
+      if (request === MALFORMED) return Promise.reject(failure(malformed()));
+      // One promise a call: this is the hot path.
+      return new Promise((resolve, reject) => {
+        // Whoever takes the call out of the set answers it: its handler, or abandon().
+        const fail = (thrown: unknown): void => {
+          if (this.#unary.delete(fail)) reject(failure(thrown));
+        };
+        const succeed = (response: object): void => {
+          if (!this.#unary.delete(fail)) return;
+          this.#log(name, startedAt, undefined);
+          resolve(response);
+        };
+        this.#unary.add(fail);
+        handler(request, context).then(succeed, fail);
+      });
     };
-  }
-
-  /** Runs a handler so that abandon() can answer in its place. */
-  #run(handler: UnaryHandler, request: unknown, context: CallContext): Promise<object> {
-    return new Promise((resolve, reject) => {
-      this.#unary.add(reject);
-      const succeed = (response: object): void => {
-        this.#unary.delete(reject);
-        resolve(response);
-      };
-      const fail = (error: unknown): void => {
-        this.#unary.delete(reject);
-        reject(error);
-      };
-      handler(request, context).then(succeed, fail);
-    });
   }
 
   async *#stream(name: string, method: MethodDefinition, handler: StreamHandler, call: StreamCall) {

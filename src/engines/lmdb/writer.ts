@@ -20,7 +20,8 @@ export interface Job<Result> {
   readonly signal?: AbortSignal | undefined;
 }
 
-interface Pending extends Job<unknown> {
+interface Pending {
+  readonly job: Job<unknown>;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -60,13 +61,14 @@ function takeBatch(queue: Pending[]): Pending[] {
   let weight = 0;
   let bytes = 0;
   let taken = 0;
-  for (const job of queue) {
+  for (const pending of queue) {
+    const { job } = pending;
     weight += job.weight ?? 1;
     bytes += job.bytes ?? 0;
     if (batch.length > 0 && (weight > MAX_BATCH_WEIGHT || bytes > MAX_BATCH_BYTES)) break;
     taken += 1;
-    if (job.signal?.aborted === true) job.reject(job.signal.reason);
-    else batch.push(job);
+    if (job.signal?.aborted === true) pending.reject(job.signal.reason);
+    else batch.push(pending);
   }
   queue.splice(0, taken);
   return batch;
@@ -78,7 +80,7 @@ function applyAll(
   jobs: readonly Pending[],
   batches: Map<Collection, WriteBatch>,
 ): { results: unknown[]; states: (readonly [Collection, CollectionState])[] } {
-  const results = jobs.map((job) => {
+  const results = jobs.map(({ job }) => {
     let batch = batches.get(job.collection);
     if (batch === undefined) {
       batch = new WriteBatch(job.collection, environment.meta);
@@ -105,7 +107,7 @@ async function commit(environment: Environment, jobs: readonly Pending[]): Promi
     });
     for (const [collection, state] of states) collection.state = state;
     environment.root.resetReadTxn();
-    for (const [index, job] of jobs.entries()) job.resolve(results[index]);
+    jobs.forEach((job, index) => job.resolve(results[index]));
   } catch (error) {
     environment.root.resetReadTxn();
     for (const collection of batches.keys()) reloadState(environment, collection);
@@ -141,7 +143,7 @@ export function openWriter(environment: Environment): Writer {
     submit<Result>(job: Job<Result>): Promise<Result> {
       if (closed) return Promise.reject(closing());
       return new Promise<Result>((resolve, reject) => {
-        queue.push({ ...job, resolve: resolve as (result: unknown) => void, reject });
+        queue.push({ job, resolve: resolve as (result: unknown) => void, reject });
         running ??= run();
       });
     },
