@@ -249,6 +249,6 @@ export interface Engine {
   countStoresGlobal(collection: string, options?: CallOptions): Promise<number>;
   deleteStoreGlobal(collection: string, storeName: string, options?: CallOptions): Promise<GlobalDeletion>;
 
-  /** Waits for what has begun, then frees everything. Calls after it throw SHUTTING_DOWN. Idempotent. */
+  /** Waits for changes that have begun, ends long reads and deletions with SHUTTING_DOWN, and frees everything. Idempotent. */
   close(): Promise<void>;
 }

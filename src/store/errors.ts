@@ -1,3 +1,5 @@
+import { MAX_VALUE_BYTES } from "./limits.js";
+
 /** What went wrong, as callers need to tell it apart. Named as the gRPC status that says it. */
 export type ErrorKind =
   | "INVALID_ARGUMENT"
@@ -46,9 +48,11 @@ export const REASONS = {
   STORE_ALREADY_EXISTS: "ALREADY_EXISTS",
   VALUE_TOO_DEEP_FOR_JSON: "FAILED_PRECONDITION",
   COLLECTION_NOT_ALLOWED: "PERMISSION_DENIED",
+  REQUEST_TOO_LARGE: "RESOURCE_EXHAUSTED",
   VALUE_TOO_LARGE: "RESOURCE_EXHAUSTED",
   METADATA_TOO_LARGE: "RESOURCE_EXHAUSTED",
   STORAGE_FULL: "RESOURCE_EXHAUSTED",
+  WRITES_BACKED_UP: "RESOURCE_EXHAUSTED",
   DIRECTORY_IN_USE: "FAILED_PRECONDITION",
   FORMAT_UNKNOWN: "FAILED_PRECONDITION",
   DIRECTORY_UNUSABLE: "FAILED_PRECONDITION",
@@ -90,7 +94,7 @@ export interface FieldViolation {
 
 /** What a NOT_FOUND or ALREADY_EXISTS is about. */
 export interface Resource {
-  readonly type: "key" | "store";
+  readonly type: "key" | "store" | "service";
   readonly name: string;
 }
 
@@ -150,6 +154,19 @@ export function isStoreError(error: unknown, kindOrReason?: ErrorKind | Reason):
   );
 }
 
+/** The same error with another outcome. */
+export function withOutcome(error: StoreError, outcome: Outcome): StoreError {
+  const { reason, message, violations, resource, retryAfterMs, errorId, cause } = error;
+  return new StoreError(reason, message, {
+    violations,
+    outcome,
+    cause,
+    ...(resource !== undefined && { resource }),
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    ...(errorId !== undefined && { errorId }),
+  });
+}
+
 /** An INVALID_ARGUMENT about one field; its message is the field's name followed by the description. */
 export function invalidField(reason: Reason, field: string, description: string): StoreError {
   return new StoreError(reason, `${field} ${description}`, { violations: [{ field, description }] });
@@ -179,5 +196,13 @@ export function storeAlreadyExists(storeName: string): StoreError {
     "STORE_ALREADY_EXISTS",
     `store ${JSON.stringify(storeName)} already has a document in this context; use it, or delete the store first`,
     { resource: { type: "store", name: storeName }, outcome: "NOT_APPLIED" },
+  );
+}
+
+/** A compare-and-set whose two values are over the limit together; `bytes` is their sum. */
+export function expectedAndValueTooLarge(bytes: number): StoreError {
+  return new StoreError(
+    "VALUE_TOO_LARGE",
+    `expected and value take ${bytes} bytes together as BSON; expected at most ${MAX_VALUE_BYTES}, so compare by etag or store less`,
   );
 }

@@ -1,3 +1,5 @@
+/** Where a server listens, and clients look for one, if nobody says otherwise. */
+export const DEFAULT_ADDRESS = "127.0.0.1:50051";
 /** Bytes of UTF-8 in a store name. */
 export const MAX_STORE_NAME_BYTES = 255;
 /** Bytes of UTF-8 in a key. */

@@ -1,15 +1,16 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { serialize } from "bson";
 import { open } from "lmdb";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Clock } from "../../src/engines/lmdb/clock.js";
-import { openCollection } from "../../src/engines/lmdb/collection.js";
+import { openCollection, readState } from "../../src/engines/lmdb/collection.js";
 import { type LmdbEngineOptions, openLmdbEngine } from "../../src/engines/lmdb/engine.js";
 import { openEnvironment } from "../../src/engines/lmdb/environment.js";
 import { documentKey } from "../../src/engines/lmdb/keys.js";
+import { hasKey } from "../../src/engines/lmdb/reads.js";
 import { startSweeper } from "../../src/engines/lmdb/sweeper.js";
 import { openWriter } from "../../src/engines/lmdb/writer.js";
 import type { Write } from "../../src/store/engine.js";
@@ -97,6 +98,13 @@ describe("the directory", () => {
   });
 });
 
+test.runIf(existsSync("/proc/version"))("a path where no directory can be made is refused at once", async () => {
+  await expect(openEngine("/proc/no/such/place")).rejects.toMatchObject({
+    reason: "DIRECTORY_UNUSABLE",
+    message: expect.stringContaining("/proc/no/such/place") as string,
+  });
+});
+
 describe("what is kept across a restart", () => {
   test("documents, etags and the order of versions, also of removed keys", async () => {
     const path = tempDir();
@@ -125,36 +133,81 @@ describe("what is kept across a restart", () => {
   });
 });
 
-describe("a transaction", () => {
-  test("that fails is taken back as a whole, and the next one works", async () => {
-    const path = tempDir();
-    const environment = await openEnvironment(path, 1);
-    const writer = openWriter(environment);
-    const collection = openCollection(environment, "execution_store", new Clock(Date.now));
-    const put = (key: string, fail: boolean) =>
-      writer.submit({
-        collection,
-        apply(batch) {
-          batch.put(documentKey("", "store", key), undefined, {
-            policy: "persist",
-            expiresAt: undefined,
-            value: Buffer.alloc(5000),
-          });
-          if (fail) throw new Error("no page");
-        },
-      });
-    const results = await Promise.allSettled([put("a", false), put("b", true), put("c", false)]);
-    for (const result of results) {
-      expect(result).toMatchObject({
-        status: "rejected",
-        reason: { reason: "INTERNAL", outcome: "NOT_APPLIED" },
-      });
-    }
-    expect(collection.state.revision).toBe(0);
-    await put("d", false);
+/** The parts of an engine, without a sweeper, to look between them. */
+async function openParts(path: string, now: () => number, maxBytes = 10_000_000) {
+  const environment = await openEnvironment(path, 1);
+  const writer = openWriter(environment);
+  const history = { maxAgeMs: 60_000, maxBytes };
+  const collection = openCollection(environment, "execution_store", new Clock(now), history);
+  const put = (key: string, expiresAt?: number, value: Buffer = Buffer.alloc(9)) =>
+    writer.submit({
+      collection,
+      apply(batch) {
+        const at = documentKey("", "store", key);
+        return batch.put(at, batch.readLive(at), { policy: "evict", expiresAt, value });
+      },
+    });
+  const close = async () => {
     await writer.close();
     await environment.close();
-    expect(await checkLmdb(path)).toMatchObject({ documents: 1, blobs: 1 });
+  };
+  return { environment, writer, collection, put, close };
+}
+
+describe("a transaction", () => {
+  test("is taken back as a whole for a change that fails, and its neighbours succeed", async () => {
+    const path = tempDir();
+    const { writer, collection, put, close } = await openParts(path, Date.now);
+    const failing = writer.submit({
+      collection,
+      apply(batch) {
+        const value = Buffer.alloc(5000);
+        batch.put(documentKey("", "store", "b"), undefined, {
+          policy: "persist",
+          expiresAt: undefined,
+          value,
+        });
+        throw new Error("no page");
+      },
+    });
+    const results = await Promise.allSettled([put("a"), failing, put("c", undefined, Buffer.alloc(5000))]);
+    expect(results).toMatchObject([
+      { status: "fulfilled" },
+      { status: "rejected", reason: { reason: "INTERNAL", outcome: "NOT_APPLIED" } },
+      { status: "fulfilled" },
+    ]);
+    await put("d");
+    await close();
+    expect(await checkLmdb(path)).toMatchObject({ documents: 3, blobs: 1 });
+  });
+
+  test("that prolongs a document keeps it live for readers until it can be read", async () => {
+    let time = 1000;
+    const { writer, collection, put, close } = await openParts(tempDir(), () => time);
+    await put("key", 1100);
+    time = 1099;
+    let done = false;
+    const prolonged = writer
+      .submit({
+        collection,
+        apply(batch) {
+          const at = documentKey("", "store", "key");
+          batch.put(at, batch.readLive(at), { policy: "evict", expiresAt: 9000, value: Buffer.alloc(9) });
+          time = 1200;
+        },
+      })
+      .finally(() => {
+        done = true;
+      });
+    const seen: boolean[] = [];
+    while (!done) {
+      await new Promise(setImmediate);
+      seen.push(hasKey(collection, SCOPE, "store", "key"));
+    }
+    await prolonged;
+    expect(new Set(seen)).toEqual(new Set([true]));
+    expect(collection.clock.now()).toBe(1200);
+    await close();
   });
 
   test("leaves out what was aborted before it began", async () => {
@@ -258,35 +311,56 @@ test("two sweeps at once count nothing twice", async () => {
   expect(await checkLmdb(path)).toMatchObject({ historyBytes: 0, blobs: 1 });
 });
 
+test("the change log stays within its size while it is written, and says what it has forgotten", async () => {
+  const path = tempDir();
+  const { environment, put, close } = await openParts(path, Date.now, 20_000);
+  for (let round = 0; round < 20; round += 1) {
+    await Promise.all(
+      Array.from({ length: 50 }, (_, index) => put(`key-${index}`, undefined, Buffer.alloc(100))),
+    );
+    const { historyBytes, historyFloor, revision } = readState(environment.meta, "execution_store");
+    expect(historyBytes).toBeLessThanOrEqual(20_000);
+    if (round > 2) expect(historyFloor).toBeGreaterThan(revision - 200);
+  }
+  const { historyFloor } = readState(environment.meta, "execution_store");
+  await close();
+  const { changes } = await checkLmdb(path);
+  expect(changes[0]?.record?.revision).toBe(historyFloor + 1);
+});
+
 describe("the sweeper", () => {
-  test("removes what has expired by itself", async () => {
+  test("removes what has expired by itself, within a second", async () => {
     const path = tempDir();
-    const environment = await openEnvironment(path, 1);
-    const writer = openWriter(environment);
     let time = 1000;
-    const collection = openCollection(environment, "execution_store", new Clock(() => time));
-    const history = { maxAgeMs: 60_000, maxBytes: 10_000_000 };
-    const sweeper = startSweeper(writer, [collection], history, (error) => expect.unreachable(String(error)));
-    const put = (key: string, expiresAt: number) =>
-      writer.submit({
-        collection,
-        apply: (batch) =>
-          batch.put(documentKey("", "store", key), undefined, {
-            policy: "evict",
-            expiresAt,
-            value: Buffer.alloc(9),
-          }),
-      });
+    const { writer, collection, put, close } = await openParts(path, () => time);
+    const sweeper = startSweeper(writer, [collection], (error) => expect.unreachable(String(error)));
     await Promise.all(Array.from({ length: 500 }, (_, index) => put(`key-${index}`, 1010)));
     await put("kept", 1011);
     time = 1010;
-    await expect.poll(() => collection.databases.documents.getCount({}), { timeout: 5000 }).toBe(1);
+    await expect.poll(() => collection.databases.documents.getCount({}), { timeout: 1000 }).toBe(1);
     await sweeper.close();
-    await writer.close();
-    await environment.close();
+    await close();
     const { documents, changes } = await checkLmdb(path);
     expect(documents).toBe(1);
     expect(changes.filter(({ type }) => type === "expired")).toHaveLength(500);
+  });
+
+  test("goes on after a fault, and says it", async () => {
+    let time = 1000;
+    const { environment, writer, collection, put, close } = await openParts(tempDir(), () => time);
+    await put("key", 1010);
+    const faults: unknown[] = [];
+    const failing = { ...writer, submit: () => Promise.reject(new Error("no disk")) };
+    let use: typeof writer = failing;
+    const switching = { ...writer, submit: ((job) => use.submit(job)) as typeof writer.submit };
+    const sweeper = startSweeper(switching, [collection], (error) => faults.push(error));
+    time = 1010;
+    await expect.poll(() => faults.length).toBeGreaterThan(0);
+    use = writer;
+    await expect.poll(() => collection.databases.documents.getCount({})).toBe(0);
+    await sweeper.close();
+    expect(environment.closing.aborted).toBe(false);
+    await close();
   });
 
   test("spares what got a new ttl in time", async () => {

@@ -11,44 +11,55 @@ export interface CollectionState {
   readonly versionFloor: number;
   /** Bytes that the change log holds, values that only it still needs included. */
   readonly historyBytes: number;
+  /** The number of the last change that the log has forgotten: what is behind it is complete. */
+  readonly historyFloor: number;
   /** The clock at the last change. */
   readonly time: number;
 }
 
-const NEW: CollectionState = { revision: 0, versionFloor: 0, historyBytes: 0, time: 0 };
+const NEW: CollectionState = { revision: 0, versionFloor: 0, historyBytes: 0, historyFloor: 0, time: 0 };
+
+/** How much of the change log is kept: what is older, or beyond the size, goes. */
+export interface History {
+  readonly maxAgeMs: number;
+  readonly maxBytes: number;
+}
 
 /** One collection of an open database directory. */
 export interface Collection {
   readonly name: string;
+  readonly environment: Environment;
   readonly databases: CollectionDatabases;
   readonly clock: Clock;
   readonly etags: Etags;
-  /** As of the last commit. */
-  state: CollectionState;
+  readonly history: History;
 }
 
 function stateKey(collection: string): Buffer {
   return Buffer.from(`state:${collection}`);
 }
 
-function readState(meta: Bytes, collection: string): CollectionState {
+/** The state as of the read, or the write transaction, that is running. */
+export function readState(meta: Bytes, collection: string): CollectionState {
   const bytes = meta.get(stateKey(collection));
   if (bytes === undefined) return NEW;
   return {
     revision: bytes.readDoubleLE(0),
     versionFloor: bytes.readDoubleLE(8),
     historyBytes: bytes.readDoubleLE(16),
-    time: bytes.readDoubleLE(24),
+    historyFloor: bytes.readDoubleLE(24),
+    time: bytes.readDoubleLE(32),
   };
 }
 
 /** Puts a state into the running write transaction. */
 export function writeState(meta: Bytes, collection: string, state: CollectionState): void {
-  const bytes = Buffer.allocUnsafe(32);
+  const bytes = Buffer.allocUnsafe(40);
   bytes.writeDoubleLE(state.revision, 0);
   bytes.writeDoubleLE(state.versionFloor, 8);
   bytes.writeDoubleLE(state.historyBytes, 16);
-  bytes.writeDoubleLE(state.time, 24);
+  bytes.writeDoubleLE(state.historyFloor, 24);
+  bytes.writeDoubleLE(state.time, 32);
   void meta.put(stateKey(collection), bytes);
 }
 
@@ -63,19 +74,19 @@ function readIncarnation(meta: Bytes, collection: string): string {
 }
 
 /** Opens a collection; the clock starts at or behind its last commit. */
-export function openCollection(environment: Environment, name: string, clock: Clock): Collection {
-  const state = readState(environment.meta, name);
-  clock.advanceTo(state.time);
+export function openCollection(
+  environment: Environment,
+  name: string,
+  clock: Clock,
+  history: History,
+): Collection {
+  clock.advanceTo(readState(environment.meta, name).time);
   return {
     name,
+    environment,
     databases: environment.collection(name),
     clock,
     etags: new Etags(readIncarnation(environment.meta, name)),
-    state,
+    history,
   };
-}
-
-/** Takes a collection's state from disk again, after a commit whose end nobody knows. */
-export function reloadState(environment: Environment, collection: Collection): void {
-  collection.state = readState(environment.meta, collection.name);
 }

@@ -1,10 +1,11 @@
 import type { CallOptions, GlobalDeletion } from "../../store/engine.js";
-import type { Collection } from "./collection.js";
+import { type Collection, readState } from "./collection.js";
 import { type Bytes, readKeys } from "./environment.js";
 import { after, contextKey, prefixEnd, splitEvictableKey } from "./keys.js";
 import { isLive, type StoredRecord } from "./record.js";
+import { Turns } from "./snapshot.js";
 import { storesNamed } from "./stores.js";
-import type { Writer } from "./writer.js";
+import { inParts, type Submit, type Writer } from "./writer.js";
 
 /** Documents deleted in one transaction. */
 const CHUNK = 128;
@@ -38,28 +39,33 @@ function storeRange(store: Buffer): readonly [Buffer, Buffer] {
   return [prefix, prefixEnd(prefix)];
 }
 
+/** The last change that can be read now. */
+function lastRevision({ environment, name }: Collection): number {
+  return readState(environment.meta, name).revision;
+}
+
 /**
- * Deletes what was live at the change numbered `bound` and was not changed since, in slices that let other writes in between.
- * What it meets expired goes as expired and is not counted.
+ * Deletes what was live at the change numbered `bound` and was not changed since, in slices that let other writes in
+ * between. What it meets expired goes as expired and is not counted.
  */
 async function deleteMany(
-  writer: Writer,
+  submit: Submit,
   collection: Collection,
   selection: Selection,
   options: CallOptions | undefined,
-  bound = collection.state.revision,
+  bound: number,
 ): Promise<number> {
+  const turns = new Turns(collection.environment, options?.signal);
   let deleted = 0;
   let { start } = selection;
   for (;;) {
-    options?.signal?.throwIfAborted();
+    await turns.rest();
     const found = readKeys(selection.database(collection), { start, end: selection.end, limit: CHUNK });
     const last = found.at(-1);
     if (last === undefined) return deleted;
     const keys = found.map(selection.documentKey);
-    const gone = await writer.submit({
+    const gone = await submit({
       collection,
-      weight: keys.length,
       signal: options?.signal,
       apply: (batch) =>
         keys.filter((key) => {
@@ -79,6 +85,16 @@ function isLater(record: StoredRecord, revision: number): boolean {
   return record.revision > revision;
 }
 
+function deleteSelection(
+  writer: Writer,
+  collection: Collection,
+  selection: Selection,
+  options: CallOptions | undefined,
+): Promise<number> {
+  const bound = lastRevision(collection);
+  return inParts(writer, (submit) => deleteMany(submit, collection, selection, options, bound));
+}
+
 /** See Engine.deleteStore. `store` is a store key. */
 export function deleteStore(
   writer: Writer,
@@ -86,7 +102,7 @@ export function deleteStore(
   store: Buffer,
   options: CallOptions | undefined,
 ): Promise<number> {
-  return deleteMany(writer, collection, documentsIn(...storeRange(store)), options);
+  return deleteSelection(writer, collection, documentsIn(...storeRange(store)), options);
 }
 
 /** See Engine.clearCache, for one store. `store` is a store key. */
@@ -96,7 +112,7 @@ export function clearStoreCache(
   store: Buffer,
   options: CallOptions | undefined,
 ): Promise<number> {
-  return deleteMany(writer, collection, evictablesIn(...storeRange(store)), options);
+  return deleteSelection(writer, collection, evictablesIn(...storeRange(store)), options);
 }
 
 /** See Engine.clearCache, for all stores of a context. */
@@ -107,7 +123,7 @@ export function clearContextCache(
   options: CallOptions | undefined,
 ): Promise<number> {
   const context = contextKey(datasetId);
-  return deleteMany(writer, collection, evictablesIn(context, prefixEnd(context)), options);
+  return deleteSelection(writer, collection, evictablesIn(context, prefixEnd(context)), options);
 }
 
 /** See Engine.cleanup. */
@@ -118,24 +134,26 @@ export function cleanup(
   options: CallOptions | undefined,
 ): Promise<number> {
   const context = contextKey(datasetId);
-  return deleteMany(writer, collection, documentsIn(context, prefixEnd(context)), options);
+  return deleteSelection(writer, collection, documentsIn(context, prefixEnd(context)), options);
 }
 
 /** See Engine.deleteStoreGlobal. */
-export async function deleteStoreGlobal(
+export function deleteStoreGlobal(
   writer: Writer,
   collection: Collection,
   storeName: string,
   options: CallOptions | undefined,
 ): Promise<GlobalDeletion> {
-  // Of all parts, what was there when the call began.
-  const bound = collection.state.revision;
-  let found = 0;
-  let documents = 0;
-  for await (const store of storesNamed(collection, storeName, options)) {
-    const deleted = await deleteMany(writer, collection, documentsIn(...storeRange(store)), options, bound);
-    documents += deleted;
-    if (deleted > 0) found += 1;
-  }
-  return { stores: found, documents };
+  const bound = lastRevision(collection);
+  return inParts(writer, async (submit) => {
+    let stores = 0;
+    let documents = 0;
+    for await (const store of storesNamed(collection, storeName, options)) {
+      const selection = documentsIn(...storeRange(store));
+      const deleted = await deleteMany(submit, collection, selection, options, bound);
+      documents += deleted;
+      if (deleted > 0) stores += 1;
+    }
+    return { stores, documents };
+  });
 }

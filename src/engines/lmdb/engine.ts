@@ -1,14 +1,13 @@
 import type { Scope } from "../../store/document.js";
 import type { CallOptions, Engine } from "../../store/engine.js";
-import { StoreError } from "../../store/errors.js";
 import { Clock } from "./clock.js";
-import { type Collection, openCollection } from "./collection.js";
+import { type Collection, type History, openCollection } from "./collection.js";
 import * as deletions from "./deletions.js";
-import { type Environment, openEnvironment } from "./environment.js";
+import { type Environment, openEnvironment, shuttingDown } from "./environment.js";
 import { storeKey } from "./keys.js";
 import * as reads from "./reads.js";
 import * as stores from "./stores.js";
-import { type Sweeper, startSweeper } from "./sweeper.js";
+import { startSweeper } from "./sweeper.js";
 import { openWriter, type Writer } from "./writer.js";
 import * as writes from "./writes.js";
 
@@ -39,12 +38,16 @@ const DEFAULT_HISTORY_BYTES = 256 * 1024 * 1024;
 
 /** What the methods share. */
 interface Parts {
-  readonly environment: Environment;
   readonly writer: Writer;
-  readonly sweeper: Sweeper;
   /** Throws once the engine is closed, or the call aborted. */
-  readonly collection: (name: string, options?: CallOptions) => Collection;
+  readonly collection: (name: string, options: CallOptions | undefined) => Collection;
   readonly target: (scope: Scope, storeName: string) => writes.Target;
+  /** Runs what takes more than one turn of the event loop: closing waits for it. */
+  readonly long: <Result>(
+    name: string,
+    options: CallOptions | undefined,
+    work: (collection: Collection) => Promise<Result>,
+  ) => Promise<Result>;
 }
 
 /**
@@ -54,44 +57,29 @@ interface Parts {
  */
 export async function openLmdbEngine(options: LmdbEngineOptions): Promise<LmdbEngine> {
   const environment = await openEnvironment(options.path, options.collections.length);
+  try {
+    return openEngine(environment, options);
+  } catch (error) {
+    await environment.close();
+    throw error;
+  }
+}
+
+function openEngine(environment: Environment, options: LmdbEngineOptions): LmdbEngine {
   const clock = new Clock(options.now ?? Date.now);
-  const collections = new Map(
-    options.collections.map((name) => [name, openCollection(environment, name, clock)]),
-  );
-  const writer = openWriter(environment);
-  const sweeper = startSweeper(
-    writer,
-    [...collections.values()],
-    {
-      maxAgeMs: options.historyTimeMs ?? HOUR_MS,
-      maxBytes: options.historyBytes ?? DEFAULT_HISTORY_BYTES,
-    },
-    options.onBackgroundError ?? (() => undefined),
-  );
-  let closing: Promise<void> | undefined;
-  const parts: Parts = {
-    environment,
-    writer,
-    sweeper,
-    collection(name, call) {
-      call?.signal?.throwIfAborted();
-      if (closing !== undefined) {
-        throw new StoreError("SHUTTING_DOWN", "the database is closing; try again in a moment", {
-          outcome: "NOT_APPLIED",
-        });
-      }
-      const collection = collections.get(name);
-      if (collection === undefined) throw new Error("a collection that the engine was not opened with");
-      return collection;
-    },
-    target: (scope, storeName) => ({
-      writer,
-      collection: parts.collection(scope.collection),
-      scope,
-      storeName,
-    }),
+  const history: History = {
+    maxAgeMs: options.historyTimeMs ?? HOUR_MS,
+    maxBytes: options.historyBytes ?? DEFAULT_HISTORY_BYTES,
   };
+  const collections = options.collections.map((name) => openCollection(environment, name, clock, history));
+  const writer = openWriter(environment);
+  const sweeper = startSweeper(writer, collections, options.onBackgroundError ?? (() => undefined));
+  const running = new Set<Promise<unknown>>();
+  const parts = partsOf(environment, writer, collections, running);
+  let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
+    environment.startClosing();
+    await Promise.allSettled(running);
     await sweeper.close();
     await writer.close();
     await environment.close();
@@ -103,6 +91,41 @@ export async function openLmdbEngine(options: LmdbEngineOptions): Promise<LmdbEn
     ...globalMethods(parts),
     sweep: () => sweeper.sweep(),
     close: () => (closing ??= close()),
+  };
+}
+
+function partsOf(
+  environment: Environment,
+  writer: Writer,
+  collections: readonly Collection[],
+  running: Set<Promise<unknown>>,
+): Parts {
+  const byName = new Map(collections.map((collection) => [collection.name, collection]));
+  const find = (name: string, options: CallOptions | undefined): Collection => {
+    options?.signal?.throwIfAborted();
+    if (environment.closing.aborted) throw shuttingDown();
+    const collection = byName.get(name);
+    if (collection === undefined) throw new Error("a collection that the engine was not opened with");
+    return collection;
+  };
+  return {
+    writer,
+    collection: find,
+    target: (scope, storeName) => ({
+      writer,
+      collection: find(scope.collection, undefined),
+      scope,
+      storeName,
+    }),
+    async long(name, options, work) {
+      const promise = work(find(name, options));
+      running.add(promise);
+      try {
+        return await promise;
+      } finally {
+        running.delete(promise);
+      }
+    },
   };
 }
 
@@ -118,7 +141,7 @@ type StoreMethods = Pick<
   | "cleanup"
 >;
 
-function storeMethods({ environment, writer, collection, target }: Parts): StoreMethods {
+function storeMethods({ writer, collection, target, long }: Parts): StoreMethods {
   return {
     createStore: async (scope, storeName, metadata, policy, options) =>
       writes.createStore(target(scope, storeName), metadata, policy, options),
@@ -126,28 +149,22 @@ function storeMethods({ environment, writer, collection, target }: Parts): Store
       stores.getStore(collection(scope.collection, options), scope, storeName),
     hasStore: async (scope, storeName, options) =>
       stores.hasStore(collection(scope.collection, options), scope, storeName),
-    listStores: async (scope, page, options) =>
-      stores.listStores(collection(scope.collection, options), scope, page, options),
-    countStores: async (scope, options) =>
-      stores.countStores(environment, collection(scope.collection), scope, options),
-    deleteStore: async (scope, storeName, options) =>
-      deletions.deleteStore(
-        writer,
-        collection(scope.collection),
-        storeKey(scope.datasetId, storeName),
-        options,
+    listStores: (scope, page, options) =>
+      long(scope.collection, options, (from) => stores.listStores(from, scope, page, options)),
+    countStores: (scope, options) =>
+      long(scope.collection, options, (from) => stores.countStores(from, scope, options)),
+    deleteStore: (scope, storeName, options) =>
+      long(scope.collection, options, (from) =>
+        deletions.deleteStore(writer, from, storeKey(scope.datasetId, storeName), options),
       ),
-    clearCache: async (scope, storeName, options) =>
-      storeName === undefined
-        ? deletions.clearContextCache(writer, collection(scope.collection), scope.datasetId, options)
-        : deletions.clearStoreCache(
-            writer,
-            collection(scope.collection),
-            storeKey(scope.datasetId, storeName),
-            options,
-          ),
-    cleanup: async (scope, options) =>
-      deletions.cleanup(writer, collection(scope.collection), scope.datasetId, options),
+    clearCache: (scope, storeName, options) =>
+      long(scope.collection, options, (from) =>
+        storeName === undefined
+          ? deletions.clearContextCache(writer, from, scope.datasetId, options)
+          : deletions.clearStoreCache(writer, from, storeKey(scope.datasetId, storeName), options),
+      ),
+    cleanup: (scope, options) =>
+      long(scope.collection, options, (from) => deletions.cleanup(writer, from, scope.datasetId, options)),
   };
 }
 
@@ -189,14 +206,14 @@ type ListMethods = Pick<
   "listKeys" | "listValues" | "countKeys" | "batchGetKeys" | "batchSetKeys" | "batchDeleteKeys"
 >;
 
-function listMethods({ environment, collection, target }: Parts): ListMethods {
+function listMethods({ collection, target, long }: Parts): ListMethods {
   return {
-    listKeys: async (scope, storeName, page, options) =>
-      reads.listKeys(collection(scope.collection, options), scope, storeName, page, options),
-    listValues: async (scope, storeName, page, options) =>
-      reads.listValues(collection(scope.collection, options), scope, storeName, page, options),
-    countKeys: async (scope, storeName, prefix, options) =>
-      reads.countKeys(environment, collection(scope.collection), scope, storeName, prefix, options),
+    listKeys: (scope, storeName, page, options) =>
+      long(scope.collection, options, (from) => reads.listKeys(from, scope, storeName, page, options)),
+    listValues: (scope, storeName, page, options) =>
+      long(scope.collection, options, (from) => reads.listValues(from, scope, storeName, page, options)),
+    countKeys: (scope, storeName, prefix, options) =>
+      long(scope.collection, options, (from) => reads.countKeys(from, scope, storeName, prefix, options)),
     batchGetKeys: async (scope, storeName, keys, values, options) =>
       reads.batchGetKeys(collection(scope.collection, options), scope, storeName, keys, values),
     batchSetKeys: async (scope, storeName, entries, options) =>
@@ -211,15 +228,15 @@ type GlobalMethods = Pick<
   "hasStoreGlobal" | "listStoresGlobal" | "countStoresGlobal" | "deleteStoreGlobal"
 >;
 
-function globalMethods({ environment, writer, collection }: Parts): GlobalMethods {
+function globalMethods({ writer, long }: Parts): GlobalMethods {
   return {
-    hasStoreGlobal: async (name, storeName, options) =>
-      stores.hasStoreGlobal(collection(name, options), storeName, options),
-    listStoresGlobal: async (name, page, options) =>
-      stores.listStoresGlobal(collection(name, options), page, options),
-    countStoresGlobal: async (name, options) =>
-      stores.countStoresGlobal(environment, collection(name), options),
-    deleteStoreGlobal: async (name, storeName, options) =>
-      deletions.deleteStoreGlobal(writer, collection(name), storeName, options),
+    hasStoreGlobal: (name, storeName, options) =>
+      long(name, options, (from) => stores.hasStoreGlobal(from, storeName, options)),
+    listStoresGlobal: (name, page, options) =>
+      long(name, options, (from) => stores.listStoresGlobal(from, page, options)),
+    countStoresGlobal: (name, options) =>
+      long(name, options, (from) => stores.countStoresGlobal(from, options)),
+    deleteStoreGlobal: (name, storeName, options) =>
+      long(name, options, (from) => deletions.deleteStoreGlobal(writer, from, storeName, options)),
   };
 }

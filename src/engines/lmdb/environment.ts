@@ -1,7 +1,8 @@
 import { closeSync, existsSync, mkdirSync, openSync, readSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { type Database, open, type RootDatabase, type Transaction } from "lmdb";
 import { StoreError } from "../../store/errors.js";
+import { LoopShare } from "./loop-share.js";
 import { lockDirectory, type OwnerLock } from "./owner-lock.js";
 
 /** A database of byte keys and byte values. */
@@ -54,11 +55,25 @@ export interface CollectionDatabases {
 
 /** An open database directory. */
 export interface Environment {
+  readonly path: string;
+  /** Aborts when closing begins: work that takes many turns ends. */
+  readonly closing: AbortSignal;
+  readonly loop: LoopShare;
   readonly root: RootDatabase<Buffer, Buffer>;
   /** The format, and the incarnation and the state of each collection. */
   readonly meta: Bytes;
   collection(name: string): CollectionDatabases;
+  /** Begins closing: see `closing`. */
+  startClosing(): void;
   close(): Promise<void>;
+}
+
+/** What calls hear that come after, or run into, closing. */
+export function shuttingDown(): StoreError {
+  return new StoreError("SHUTTING_DOWN", "the database is closing; try again in a moment", {
+    outcome: "NOT_APPLIED",
+    retryAfterMs: 1000,
+  });
 }
 
 function unusable(path: string, cause: unknown): StoreError {
@@ -68,6 +83,14 @@ function unusable(path: string, cause: unknown): StoreError {
     `cannot open a database in ${path}: ${text}; check that it is a directory this user may write to and that holds nothing else`,
     { cause },
   );
+}
+
+/** One by one: Node's own recursive mkdir never returns where a parent cannot be made, such as in /proc. */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) makeDirectory(parent);
+  mkdirSync(path, { mode: 0o700 });
 }
 
 /** LMDB's mark, in the first page of its file behind the page's header of 24 bytes. */
@@ -96,6 +119,8 @@ function openRoot(path: string, collections: number): RootDatabase<Buffer, Buffe
     // Every commit is on disk before anyone sees it: a reader never sees what a crash could take back.
     overlappingSync: false,
     commitDelay: 0,
+    // Its promises would fail without anyone to hear it when a commit fails; writer.ts gathers batches itself.
+    eventTurnBatching: false,
   });
 }
 
@@ -106,19 +131,16 @@ function unknownFormat(path: string, found: string): StoreError {
   );
 }
 
-/** Checks the format of a directory, or marks a new one. */
-function checkFormat(path: string, root: RootDatabase<Buffer, Buffer>, meta: Bytes): void {
-  const bytes = meta.get(FORMAT_KEY);
-  if (bytes !== undefined) {
-    if (bytes.toString() !== String(FORMAT)) throw unknownFormat(path, `format ${bytes.toString()}`);
-    return;
-  }
+/** Opens the database about the databases, after checking that the directory is ours, or new. */
+function openMeta(path: string, root: RootDatabase<Buffer, Buffer>): Bytes {
   // The root database holds the names of the others, each with a NUL behind it.
-  const others = Array.from(root.getKeys(), (name) => name.toString().replace("\0", "")).filter(
-    (name) => name !== "meta",
-  );
-  if (others.length > 0) throw unknownFormat(path, "data of another program");
-  meta.putSync(FORMAT_KEY, Buffer.from(String(FORMAT)));
+  const names = Array.from(root.getKeys(), (name) => name.toString().replace("\0", ""));
+  if (names.length > 0 && !names.includes("meta")) throw unknownFormat(path, "data of another program");
+  const meta: Bytes = root.openDB({ name: "meta", ...BINARY });
+  const format = meta.get(FORMAT_KEY)?.toString();
+  if (format === undefined) meta.putSync(FORMAT_KEY, Buffer.from(String(FORMAT)));
+  else if (format !== String(FORMAT)) throw unknownFormat(path, `format ${format}`);
+  return meta;
 }
 
 /**
@@ -131,21 +153,28 @@ export async function openEnvironment(path: string, collections: number): Promis
   let lock: OwnerLock | undefined;
   let root: RootDatabase<Buffer, Buffer> | undefined;
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeDirectory(resolve(path));
     lock = lockDirectory(path);
     checkMagic(path);
     root = openRoot(path, collections);
     const opened = root;
     const held = lock;
-    const meta: Bytes = opened.openDB({ name: "meta", ...BINARY });
-    checkFormat(path, opened, meta);
+    const closing = new AbortController();
+    const meta = openMeta(path, opened);
     return {
+      path,
+      closing: closing.signal,
+      loop: new LoopShare(),
       root: opened,
       meta,
+      startClosing: () => closing.abort(shuttingDown()),
       collection: (name) => openCollection(opened, name),
       async close() {
-        await opened.close();
-        held.release();
+        try {
+          await opened.close();
+        } finally {
+          held.release();
+        }
       },
     };
   } catch (error) {

@@ -1,7 +1,7 @@
 import type { KeyDocument, Scope } from "../../store/document.js";
 import type { BatchResult, CallOptions, Page, PageRequest, ValueRequest } from "../../store/engine.js";
 import type { Collection } from "./collection.js";
-import { type Environment, readEntries, readKeys } from "./environment.js";
+import { readEntries, readKeys } from "./environment.js";
 import {
   after,
   DocumentKeys,
@@ -133,7 +133,7 @@ export async function listKeys(
   page: PageRequest<string>,
   options: CallOptions | undefined,
 ): Promise<Page<string, string>> {
-  const turns = new Turns(options?.signal);
+  const turns = new Turns(collection.environment, options?.signal);
   const { databases, clock } = collection;
   const store = storeKey(scope.datasetId, storeName);
   const { start, end, skip } = keyRange(scope, storeName, page.prefix, page.after);
@@ -163,7 +163,7 @@ export async function listValues(
   page: PageRequest<string> & ValueRequest,
   options: CallOptions | undefined,
 ): Promise<Page<KeyDocument, string>> {
-  const turns = new Turns(options?.signal);
+  const turns = new Turns(collection.environment, options?.signal);
   const { start, end, skip } = keyRange(scope, storeName, page.prefix, page.after);
   const items: KeyDocument[] = [];
   let bytes = 0;
@@ -194,14 +194,13 @@ export async function listValues(
 
 /** See Engine.countKeys: what is on disk, less what has expired, both as of one snapshot. */
 export function countKeys(
-  environment: Environment,
   collection: Collection,
   scope: Scope,
   storeName: string,
   prefix: string,
   options: CallOptions | undefined,
 ): Promise<number> {
-  return withSnapshot(environment, options?.signal, async (snapshot) => {
+  return withSnapshot(collection.environment, options?.signal, async (snapshot) => {
     const store = storeKey(scope.datasetId, storeName);
     const bytes = snapshot.get(collection.databases.stores, store);
     if (bytes === undefined) return 0;

@@ -1,24 +1,35 @@
 import type { Transaction } from "lmdb";
 import { type Bytes, type Environment, readKeys } from "./environment.js";
 
-/** How long one slice of a longer work may hold the event loop, in ms. */
-const SLICE_MS = 2;
 /** Keys read between two looks at the clock. */
 const CHUNK = 256;
 
-/** Lets other calls have their turn whenever a slice has run long enough. */
+/** The slices of one long work. */
 export class Turns {
   private started = performance.now();
 
-  constructor(private readonly signal: AbortSignal | undefined) {}
+  constructor(
+    private readonly environment: Environment,
+    private readonly signal: AbortSignal | undefined,
+  ) {}
 
-  /** Call between chunks of work. Throws `signal.reason` once the caller is gone. */
+  /**
+   * Call before the work and between chunks of it: waits while others need the event loop. Throws `signal.reason`
+   * once the caller is gone, SHUTTING_DOWN once the engine closes.
+   */
   async rest(): Promise<void> {
-    this.signal?.throwIfAborted();
-    if (performance.now() - this.started < SLICE_MS) return;
-    await new Promise(setImmediate);
-    this.signal?.throwIfAborted();
+    this.check();
+    const { loop } = this.environment;
+    if (loop.spend(performance.now() - this.started)) {
+      await loop.turn();
+      this.check();
+    }
     this.started = performance.now();
+  }
+
+  private check(): void {
+    this.signal?.throwIfAborted();
+    this.environment.closing.throwIfAborted();
   }
 }
 
@@ -37,11 +48,14 @@ export async function withSnapshot<Result>(
   signal: AbortSignal | undefined,
   work: (snapshot: Snapshot) => Promise<Result>,
 ): Promise<Result> {
-  signal?.throwIfAborted();
-  const transaction = environment.root.useReadTransaction();
-  const options = { transaction };
-  const turns = new Turns(signal);
+  const { loop } = environment;
+  const turns = new Turns(environment, signal);
+  await loop.acquireSnapshot();
+  let transaction: Transaction | undefined;
   try {
+    await turns.rest();
+    transaction = environment.root.useReadTransaction();
+    const options = { transaction };
     return await work({
       options,
       turns,
@@ -49,7 +63,8 @@ export async function withSnapshot<Result>(
       keys: (database, start, end) => keysInChunks(database, start, end, options, turns),
     });
   } finally {
-    transaction.done();
+    transaction?.done();
+    loop.releaseSnapshot();
   }
 }
 

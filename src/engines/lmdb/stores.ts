@@ -1,7 +1,7 @@
 import type { Scope, StoreDocument } from "../../store/document.js";
 import type { CallOptions, GlobalCursor, Page, PageRequest } from "../../store/engine.js";
 import type { Collection } from "./collection.js";
-import { type Environment, readEntries, readKeys } from "./environment.js";
+import { readEntries, readKeys } from "./environment.js";
 import {
   after,
   contextKey,
@@ -76,7 +76,7 @@ export async function* storesNamed(
   storeName: string,
   options: CallOptions | undefined,
 ): AsyncGenerator<Buffer> {
-  const turns = new Turns(options?.signal);
+  const turns = new Turns(collection.environment, options?.signal);
   const prefix = namePrefix(storeName);
   let start = prefix;
   for (;;) {
@@ -109,7 +109,7 @@ async function pageOfStores<Item, Cursor>(
   toCursor: (key: Buffer) => Cursor,
   options: CallOptions | undefined,
 ): Promise<Page<Item, Cursor>> {
-  const turns = new Turns(options?.signal);
+  const turns = new Turns(collection.environment, options?.signal);
   const now = collection.clock.now();
   const items: Item[] = [];
   let start = range.start;
@@ -189,13 +189,12 @@ export function listStoresGlobal(
 }
 
 function countRange(
-  environment: Environment,
   collection: Collection,
   start: Buffer,
   end: Buffer,
   options: CallOptions | undefined,
 ): Promise<number> {
-  return withSnapshot(environment, options?.signal, async (snapshot) => {
+  return withSnapshot(collection.environment, options?.signal, async (snapshot) => {
     const now = collection.clock.now();
     let count = 0;
     for await (const keys of snapshot.keys(collection.databases.stores, start, end)) {
@@ -211,20 +210,15 @@ function countRange(
 
 /** See Engine.countStores. */
 export function countStores(
-  environment: Environment,
   collection: Collection,
   scope: Scope,
   options: CallOptions | undefined,
 ): Promise<number> {
   const context = contextKey(scope.datasetId);
-  return countRange(environment, collection, context, prefixEnd(context), options);
+  return countRange(collection, context, prefixEnd(context), options);
 }
 
 /** See Engine.countStoresGlobal. */
-export function countStoresGlobal(
-  environment: Environment,
-  collection: Collection,
-  options: CallOptions | undefined,
-): Promise<number> {
-  return countRange(environment, collection, ALL, ALL_END, options);
+export function countStoresGlobal(collection: Collection, options: CallOptions | undefined): Promise<number> {
+  return countRange(collection, ALL, ALL_END, options);
 }

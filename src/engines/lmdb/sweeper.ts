@@ -1,7 +1,7 @@
-import { changeKey, decodeChange, lastBlobOf } from "./change-log.js";
-import type { Collection } from "./collection.js";
+import { changeKey, decodeChange } from "./change-log.js";
+import { type Collection, readState } from "./collection.js";
 import { readEntries, readKeys } from "./environment.js";
-import { documentOfExpiryKey, timeAt, timeKey } from "./keys.js";
+import { documentOfExpiryKey, timeKey } from "./keys.js";
 import { isLive } from "./record.js";
 import type { Writer } from "./writer.js";
 
@@ -10,121 +10,103 @@ const INTERVAL_MS = 200;
 /** Documents, or changes, removed in one transaction. */
 const CHUNK = 128;
 const FIRST = timeKey(0);
-const LAST = timeKey(Number.MAX_SAFE_INTEGER);
-
-/** How much of the change log is kept: what is older, or beyond the size, goes. */
-export interface History {
-  readonly maxAgeMs: number;
-  readonly maxBytes: number;
-}
+const FIRST_CHANGE = { start: changeKey(0), end: changeKey(Number.MAX_SAFE_INTEGER), limit: 1 };
 
 /** Removes what has expired, soon after its time, and history beyond its bounds. */
 export interface Sweeper {
   /** Removes all that is due now. */
   sweep(): Promise<void>;
-  /** Stops, and waits for a sweep that is under way. */
+  /** Stops, and waits for the step that is under way. */
   close(): Promise<void>;
 }
 
-function dueKeys(collection: Collection): Buffer[] {
-  const end = timeKey(collection.clock.now() + 1);
-  return readKeys(collection.databases.expiries, { start: FIRST, end, limit: CHUNK }).map(
-    documentOfExpiryKey,
-  );
+/** Does one step of a work, and answers whether more is to be done at once. */
+type Step = (writer: Writer, collection: Collection) => Promise<boolean>;
+
+async function removeExpired(writer: Writer, collection: Collection): Promise<boolean> {
+  const due = { start: FIRST, end: timeKey(collection.clock.now() + 1), limit: CHUNK };
+  const keys = readKeys(collection.databases.expiries, due).map(documentOfExpiryKey);
+  if (keys.length === 0) return false;
+  await writer.submit({
+    collection,
+    // Writers wait for it, so that however much they write nothing stays behind its time.
+    urgent: true,
+    apply(batch) {
+      for (const key of keys) {
+        const existing = batch.read(key);
+        // A new ttl, or a new value, may have come in between.
+        if (existing !== undefined && !isLive(existing.record, batch.now)) batch.remove(key, existing);
+      }
+    },
+  });
+  return keys.length === CHUNK;
 }
 
-async function removeExpired(writer: Writer, collection: Collection): Promise<void> {
-  for (let keys = dueKeys(collection); keys.length > 0; keys = dueKeys(collection)) {
-    await writer.submit({
-      collection,
-      weight: keys.length,
-      apply(batch) {
-        for (const key of keys) {
-          const existing = batch.read(key);
-          // A new ttl, or a new value, may have come in between.
-          if (existing !== undefined && !isLive(existing.record, batch.now)) batch.remove(key, existing);
-        }
-      },
-    });
-  }
-}
-
-interface OldChange {
-  readonly key: Buffer;
-  readonly bytes: Buffer;
-}
-
-/** The oldest changes that are beyond the bounds, at most a chunk of them. */
-function oldChanges(collection: Collection, history: History): OldChange[] {
-  let excess = collection.state.historyBytes - history.maxBytes;
-  const oldest = collection.clock.now() - history.maxAgeMs;
-  const old: OldChange[] = [];
-  // One entry tells whether there is anything to do.
-  const [first] = readEntries(collection.databases.changes, { start: FIRST, end: LAST, limit: 1 });
-  if (first === undefined || (excess <= 0 && decodeChange(first.value).commitTime >= oldest)) return old;
-  for (const { key, value } of readEntries(collection.databases.changes, {
-    start: FIRST,
-    end: LAST,
-    limit: CHUNK,
-  })) {
-    const change = decodeChange(value);
-    if (excess <= 0 && change.commitTime >= oldest) break;
-    excess -= value.length + (lastBlobOf(change.record, change.previous)?.length ?? 0);
-    old.push({ key, bytes: value });
-  }
-  return old;
-}
-
-async function pruneHistory(writer: Writer, collection: Collection, history: History): Promise<void> {
-  for (let old = oldChanges(collection, history); old.length > 0; old = oldChanges(collection, history)) {
-    const changes = old;
-    await writer.submit({
-      collection,
-      weight: changes.length,
-      apply(batch) {
-        for (const { key, bytes } of changes) {
-          const { record, previous } = decodeChange(bytes);
-          batch.forget(bytes, changeKey(timeAt(key, 0)), lastBlobOf(record, previous));
-        }
-      },
-    });
-  }
+async function pruneHistory(writer: Writer, collection: Collection): Promise<boolean> {
+  const { environment, name, history, databases, clock } = collection;
+  const [first] = readEntries(databases.changes, FIRST_CHANGE);
+  if (first === undefined) return false;
+  const oldest = clock.now() - history.maxAgeMs;
+  const { historyBytes } = readState(environment.meta, name);
+  if (historyBytes <= history.maxBytes && decodeChange(first.value).commitTime >= oldest) return false;
+  await writer.submit({ collection, apply: (batch) => batch.forget(CHUNK, oldest) });
+  return true;
 }
 
 /** Starts sweeping; `onError` hears of faults, and sweeping goes on. */
 export function startSweeper(
   writer: Writer,
   collections: readonly Collection[],
-  history: History,
+  onError: (error: unknown) => void,
+): Sweeper {
+  const works = [removeExpired, pruneHistory].map((step) => startWork(step, writer, collections, onError));
+  return {
+    async sweep() {
+      for (const work of works) await work.sweep();
+    },
+    async close() {
+      await Promise.all(works.map((work) => work.close()));
+    },
+  };
+}
+
+/** Repeats the steps of one work, one after another, in every interval. */
+function startWork(
+  step: Step,
+  writer: Writer,
+  collections: readonly Collection[],
   onError: (error: unknown) => void,
 ): Sweeper {
   let timer: NodeJS.Timeout | undefined;
   let last: Promise<void> = Promise.resolve();
   let closed = false;
 
-  async function sweepOnce(): Promise<void> {
+  async function all(): Promise<void> {
     for (const collection of collections) {
-      await removeExpired(writer, collection);
-      await pruneHistory(writer, collection, history);
+      while (!closed && (await step(writer, collection)));
     }
   }
 
-  /** One after another: two at once would count the same history out twice. */
+  /** One after another: two at once would do the same twice. */
   function sweep(): Promise<void> {
-    const next = last.then(sweepOnce);
+    const next = last.then(all);
     last = next.catch(() => undefined);
     return next;
   }
 
+  async function sweepAndReport(): Promise<void> {
+    try {
+      await sweep();
+    } catch (error) {
+      if (!closed) onError(error);
+    } finally {
+      schedule();
+    }
+  }
+
   function schedule(): void {
     if (closed) return;
-    timer = setTimeout(() => {
-      void sweep()
-        .catch((error: unknown) => {
-          if (!closed) onError(error);
-        })
-        .then(schedule);
-    }, INTERVAL_MS);
+    timer = setTimeout(() => void sweepAndReport(), INTERVAL_MS);
     timer.unref();
   }
 

@@ -1,9 +1,9 @@
 import type { Policy } from "../../store/document.js";
 import { copyOf } from "./bytes.js";
-import { type ChangeType, changeKey, encodeChange, lastBlobOf } from "./change-log.js";
-import { type Collection, type CollectionState, writeState } from "./collection.js";
-import type { Bytes } from "./environment.js";
-import { evictableKey, expiryKey, isStoreDocument, nameKey, storeKeyOf, timeKey } from "./keys.js";
+import { type ChangeType, changeKey, decodeChange, encodeChange, lastBlobOf } from "./change-log.js";
+import { type Collection, readState, writeState } from "./collection.js";
+import { readEntries } from "./environment.js";
+import { evictableKey, expiryKey, isStoreDocument, nameKey, storeKeyOf, timeAt, timeKey } from "./keys.js";
 import {
   type BlobReference,
   decodeRecord,
@@ -39,6 +39,7 @@ export interface NewDocument {
 }
 
 const PRESENT = Buffer.from([1]);
+const ALL_CHANGES = { start: changeKey(0), end: changeKey(Number.MAX_SAFE_INTEGER) };
 
 interface PendingStore {
   readonly key: Buffer;
@@ -51,23 +52,23 @@ interface PendingStore {
  * in step. `finish` must be called last.
  */
 export class WriteBatch {
-  /** The time of every change in the batch. */
-  readonly now: number;
   private readonly stores = new Map<string, PendingStore>();
   private revision: number;
   private versionFloor: number;
   private historyBytes: number;
+  private historyFloor: number;
+  private appended = 0;
 
   constructor(
     readonly collection: Collection,
-    private readonly meta: Bytes,
+    /** The time of every change in the batch. */
+    readonly now: number,
   ) {
-    this.now = collection.clock.now();
-    ({
-      revision: this.revision,
-      versionFloor: this.versionFloor,
-      historyBytes: this.historyBytes,
-    } = collection.state);
+    const state = readState(collection.environment.meta, collection.name);
+    this.revision = state.revision;
+    this.versionFloor = state.versionFloor;
+    this.historyBytes = state.historyBytes;
+    this.historyFloor = state.historyFloor;
   }
 
   /** The document on disk, live or not. */
@@ -90,6 +91,8 @@ export class WriteBatch {
   put(key: Buffer, existing: Existing | undefined, document: NewDocument): StoredRecord {
     this.revision += 1;
     const old = existing?.record;
+    // Until this can be read, readers see the old document, and must find it as live as it is found here.
+    if (old?.expiresAt !== undefined) this.collection.clock.hold();
     const updatedAt = Math.max(this.now, (old?.updatedAt ?? this.versionFloor) + 1);
     const record: StoredRecord = {
       policy: document.policy,
@@ -116,25 +119,33 @@ export class WriteBatch {
     this.log(isLive(record, this.now) ? "deleted" : "expired", key, undefined, undefined, existing);
   }
 
-  /** Removes a change from the log, with the value that only it needed. */
-  forget(changeBytes: Buffer, key: Buffer, blob: BlobReference | undefined): void {
+  /** Forgets the oldest changes, at most `limit`, while the log is too large or they are from before `oldest`. */
+  forget(limit: number, oldest: number): void {
     const { changes, blobs } = this.collection.databases;
-    void changes.remove(key);
-    if (blob !== undefined) void blobs.remove(timeKey(blob.revision));
-    this.historyBytes -= changeBytes.length + (blob?.length ?? 0);
+    const { maxBytes } = this.collection.history;
+    for (const { key, value } of readEntries(changes, { ...ALL_CHANGES, limit })) {
+      const { commitTime, record, previous } = decodeChange(value);
+      if (this.historyBytes <= maxBytes && commitTime >= oldest) return;
+      const blob = lastBlobOf(record, previous);
+      void changes.remove(key);
+      if (blob !== undefined) void blobs.remove(timeKey(blob.revision));
+      this.historyBytes -= value.length + (blob?.length ?? 0);
+      this.historyFloor = timeAt(key, 0);
+    }
   }
 
-  /** Writes what the batch gathered, and answers the state to take over once it is committed. */
-  finish(): CollectionState {
+  /** Writes what the batch gathered. */
+  finish(): void {
     for (const store of this.stores.values()) this.writeStore(store);
-    const state: CollectionState = {
+    // Who appends makes room: the log stays within its size however much is written.
+    if (this.historyBytes > this.collection.history.maxBytes) this.forget(2 * this.appended, 0);
+    writeState(this.collection.environment.meta, this.collection.name, {
       revision: this.revision,
       versionFloor: this.versionFloor,
       historyBytes: this.historyBytes,
+      historyFloor: this.historyFloor,
       time: this.now,
-    };
-    writeState(this.meta, this.collection.name, state);
-    return state;
+    });
   }
 
   private storedValue(value: NewDocument["value"]): StoredRecord["value"] {
@@ -217,6 +228,7 @@ export class WriteBatch {
     const change = encodeChange(type, this.now, key, bytes, existing?.bytes);
     void this.collection.databases.changes.put(changeKey(this.revision), change);
     this.historyBytes += change.length + (blob?.length ?? 0);
+    this.appended += 1;
   }
 }
 

@@ -15,7 +15,7 @@ import { documentKey } from "./keys.js";
 import { readValue } from "./reads.js";
 import { keyDocument, type StoredRecord, toStoreDocument } from "./record.js";
 import type { Existing, NewDocument, WriteBatch } from "./write-batch.js";
-import type { Writer } from "./writer.js";
+import { inParts, type Writer } from "./writer.js";
 
 /** Entries of a batch that go into one transaction together. */
 const CHUNK = 100;
@@ -196,6 +196,12 @@ function chunksOf<Item>(items: readonly Item[]): readonly (readonly Item[])[] {
   return chunks;
 }
 
+/** The results of all parts, once all have ended; the first failure, if one failed. */
+async function allOf<Part>(parts: readonly Promise<Part>[]): Promise<Part[]> {
+  await Promise.allSettled(parts);
+  return Promise.all(parts);
+}
+
 /** See Engine.batchSetKeys. */
 export async function batchSetKeys(
   target: Target,
@@ -203,22 +209,26 @@ export async function batchSetKeys(
   options: CallOptions | undefined,
 ): Promise<readonly SetResult[]> {
   const { writer, collection, scope, storeName } = target;
-  const parts = chunksOf(entries).map((chunk) =>
-    writer.submit({
-      collection,
-      weight: chunk.length,
-      bytes: chunk.reduce((sum, entry) => sum + entry.value.length, 0),
-      signal: options?.signal,
-      apply: (batch) =>
-        chunk.map((entry): SetResult => {
-          const at = documentKey(scope.datasetId, storeName, entry.key);
-          const existing = batch.readLive(at);
-          const record = batch.put(at, existing, newDocument(entry, batch.now));
-          return { document: metadataOf(target, entry.key, record), created: existing === undefined };
+  const set = (chunk: readonly BatchEntry[], batch: WriteBatch): SetResult[] =>
+    chunk.map((entry) => {
+      const at = documentKey(scope.datasetId, storeName, entry.key);
+      const existing = batch.readLive(at);
+      const record = batch.put(at, existing, newDocument(entry, batch.now));
+      return { document: metadataOf(target, entry.key, record), created: existing === undefined };
+    });
+  const results = await inParts(writer, (submit) =>
+    allOf(
+      chunksOf(entries).map((chunk) =>
+        submit({
+          collection,
+          bytes: chunk.reduce((sum, entry) => sum + entry.value.length, 0),
+          signal: options?.signal,
+          apply: (batch) => set(chunk, batch),
         }),
-    }),
+      ),
+    ),
   );
-  return (await Promise.all(parts)).flat();
+  return results.flat();
 }
 
 /** See Engine.batchDeleteKeys. */
@@ -228,17 +238,16 @@ export async function batchDeleteKeys(
   options: CallOptions | undefined,
 ): Promise<number> {
   const { writer, collection, scope, storeName } = target;
-  const parts = chunksOf(keys).map((chunk) =>
-    writer.submit({
-      collection,
-      weight: chunk.length,
-      signal: options?.signal,
-      apply: (batch) =>
-        chunk.filter((key) => deleteIn(batch, documentKey(scope.datasetId, storeName, key), undefined))
-          .length,
-    }),
+  const remove = (chunk: readonly string[], batch: WriteBatch): number =>
+    chunk.filter((key) => deleteIn(batch, documentKey(scope.datasetId, storeName, key), undefined)).length;
+  const counts = await inParts(writer, (submit) =>
+    allOf(
+      chunksOf(keys).map((chunk) =>
+        submit({ collection, signal: options?.signal, apply: (batch) => remove(chunk, batch) }),
+      ),
+    ),
   );
-  return (await Promise.all(parts)).reduce((sum, count) => sum + count, 0);
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** See Engine.createStore. */
