@@ -1,6 +1,8 @@
+import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Logger } from "pino";
 import type { StoreLocation } from "./config/store-uri.js";
+import { systemCode } from "./config/system-code.js";
 import type { ServeConfig } from "./config.js";
 import { openLmdbEngine } from "./engines/lmdb/engine.js";
 import { createGrpcServer } from "./grpc/server.js";
@@ -9,35 +11,41 @@ import { DEFAULT_COLLECTION } from "./store/limits.js";
 
 /** A running server. */
 export interface App {
-  /** Where it listens, with the real port in place of 0, in the order of the configuration. */
+  /** Where it listens, with the real port in place of 0, in the order of the configuration; not all if stopped early. */
   readonly addresses: readonly string[];
   /**
-   * Reports NOT_SERVING, waits for the drain delay, lets calls in flight finish within the grace time, then
-   * closes the engine. Idempotent.
+   * Reports NOT_SERVING, waits for the drain delay unless the start was cut short, lets calls in flight finish
+   * within the grace time, then closes the engine. Idempotent.
    */
   stop(): Promise<void>;
 }
 
 /**
- * Opens the engine and listens. What was begun is undone if a later step fails. Throws an Error whose message is
- * one sentence for the user.
+ * Opens the engine and listens. What was begun is undone if a later step fails; if `stopping` is aborted, the
+ * steps to come are left out, and stop() closes what is open. Throws an Error whose message is one sentence for
+ * the user.
  */
-export async function startApp(config: ServeConfig, logger: Logger): Promise<App> {
+export async function startApp(config: ServeConfig, logger: Logger, stopping: AbortSignal): Promise<App> {
   const collections = [...new Set([DEFAULT_COLLECTION, ...config.collections])];
   const engine = await openEngine(config, collections, logger);
   const server = createGrpcServer({ engine, collections, logger });
   const addresses: string[] = [];
   try {
-    for (const address of config.listen) addresses.push(await listen(server, address.text));
+    for (const address of config.listen) {
+      if (stopping.aborted) break;
+      addresses.push(await listen(server, address.text));
+    }
   } catch (error) {
     await server.shutdown({ drainMs: 0, graceMs: 0 });
     await engine.close();
     throw error;
   }
-  announce(config, addresses, logger);
+  // Nobody was told of a server that stops while it starts, so there is nobody to wait for.
+  const drainMs = stopping.aborted ? 0 : config.drainDelayMs;
+  if (!stopping.aborted) announce(config, addresses, logger);
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
-    await server.shutdown({ drainMs: config.drainDelayMs, graceMs: config.shutdownGraceMs });
+    await server.shutdown({ drainMs, graceMs: config.shutdownGraceMs });
     await engine.close();
   };
   return {
@@ -108,20 +116,37 @@ async function listen(
 }
 
 function listenProblem(address: string, error: unknown): string {
-  switch (systemCode(error)) {
-    case "EACCES":
-    case "EPERM":
-      return `cannot listen on ${address}, since this user may not; choose a port above 1023, or another --listen`;
-    case "EADDRNOTAVAIL":
-      return `cannot listen on ${address}, since this machine has no such address; choose another --listen`;
-    case undefined:
-    default:
-      return error instanceof Error ? error.message : String(error);
+  const code = systemCode(error);
+  const reason = address.startsWith("unix:")
+    ? socketProblem(dirname(address.slice("unix:".length)), code)
+    : portProblem(code);
+  if (reason !== undefined) return `cannot listen on ${address}, since ${reason}, or choose another --listen`;
+  return error instanceof Error ? error.message : String(error);
+}
+
+function portProblem(code: string | undefined): string | undefined {
+  if (code === "EACCES" || code === "EPERM") return "this user may not; choose a port above 1023";
+  if (code === "EADDRNOTAVAIL") return "this machine has no such address; choose one that it has";
+  return undefined;
+}
+
+function isMissing(folder: string): boolean {
+  try {
+    return statSync(folder, { throwIfNoEntry: false }) === undefined;
+  } catch {
+    // A folder above it may not be read: what is there is not known.
+    return false;
   }
 }
 
-/** The system's code of an error, or of the one that caused it. */
-function systemCode(error: unknown): unknown {
-  if (!(error instanceof Error)) return undefined;
-  return "code" in error && typeof error.code === "string" ? error.code : systemCode(error.cause);
+function socketProblem(folder: string, code: string | undefined): string | undefined {
+  // Node.js reports a folder that is not there as one without permission.
+  if (code === "ENOENT" || (code === "EACCES" && isMissing(folder)))
+    return `the folder ${folder} does not exist; create it`;
+  if (code === "ENOTDIR") return `${folder} is no folder; name one`;
+  if (code === "EACCES" || code === "EPERM") {
+    return `this user may not write in the folder ${folder}; give it the permission`;
+  }
+  if (code === "EROFS") return `the folder ${folder} is on a read-only file system; name another folder`;
+  return undefined;
 }

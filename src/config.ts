@@ -13,9 +13,10 @@ import {
   type Values,
   variableOf,
 } from "./config/options.js";
+import { quote } from "./config/quote.js";
 import { parseStoreUri } from "./config/store-uri.js";
 import { parseDuration, parseSize } from "./config/units.js";
-import { DEFAULT_COLLECTION } from "./store/limits.js";
+import { DEFAULT_ADDRESS, DEFAULT_COLLECTION } from "./store/limits.js";
 
 const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
 const WAIT = { least: "0s", most: "1h" };
@@ -35,7 +36,7 @@ export const SERVE_OPTIONS = {
     name: "listen",
     placeholder: "ADDRESS",
     help: "Where to listen: HOST:PORT (port 0 takes a free one) or unix:PATH. For several addresses repeat it, or put commas between them.",
-    fallback: ["127.0.0.1:50051"],
+    fallback: [DEFAULT_ADDRESS],
     parse: parseAddress,
   }),
   allowRemote: toggle({
@@ -106,7 +107,7 @@ export async function loadServeConfig(sources: Omit<Sources, "file">): Promise<S
 
 function checkListen({ listen, allowRemote }: ServeConfig, origin: string): void {
   if (listen.length === 0) {
-    throw new ConfigError(`${origin} names no address; expected at least one, such as 127.0.0.1:50051`);
+    throw new ConfigError(`${origin} names no address; expected at least one, such as ${DEFAULT_ADDRESS}`);
   }
   const texts = listen.map(({ text }) => text);
   const repeated = texts.find((text, index) => !text.endsWith(":0") && texts.indexOf(text) !== index);
@@ -128,6 +129,6 @@ function parseCollection(text: string): string {
   if (/^[^$\0]{1,120}$/.test(text) && Buffer.byteLength(text) <= 120 && !text.startsWith("system."))
     return text;
   throw new InvalidValue(
-    `${JSON.stringify(text)} cannot name a collection; expected 1 to 120 bytes of UTF-8 without "$" and NUL, not starting with "system."`,
+    `${quote(text)} cannot name a collection; expected 1 to 120 bytes of UTF-8 without "$" and NUL, not starting with "system."`,
   );
 }

@@ -1,5 +1,5 @@
 import { type DestinationStream, type Logger, pino, stdSerializers, stdTimeFunctions } from "pino";
-import { maskUri } from "./config/store-uri.js";
+import { maskUri } from "./config/mask-uri.js";
 
 /**
  * What no line may hold, should a caller log it by mistake: what users store, and what lets one in. One level

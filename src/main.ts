@@ -2,10 +2,13 @@
 import { Command, CommanderError } from "commander";
 import { addClientCommands } from "./cli/add-client-commands.js";
 import { addOptions } from "./cli/add-options.js";
+import { CLIENT_OPTIONS } from "./cli/client-options.js";
 import { EXIT_CODES, EXIT_CODES_HELP } from "./cli/exit-codes.js";
 import { exitWhenStdoutFails } from "./cli/output.js";
 import { packageVersion } from "./cli/version.js";
 import { ConfigError } from "./config/config-error.js";
+import { maskUri } from "./config/mask-uri.js";
+import { unknownVariables } from "./config/unknown-variables.js";
 import { loadServeConfig, SERVE_OPTIONS } from "./config.js";
 
 const EXAMPLES = `
@@ -68,7 +71,7 @@ function buildProgram(finish: Finish): Command {
       const config = await loadServeConfig({ flags, environment: process.env });
       const { serve } = await import("./serve.js");
       // Everything is closed by now; a handle that a library forgot must not keep the process.
-      process.exit(await serve(config));
+      process.exit(await serve(config, unknownVariables(process.env, [SERVE_OPTIONS, CLIENT_OPTIONS])));
     });
   addClientCommands(program, finish);
   return program;
@@ -76,10 +79,13 @@ function buildProgram(finish: Finish): Command {
 
 /** Commander's messages in the form of the program's own. */
 function oneLine(text: string): string {
-  return `execution-store: ${text
+  const problem = text
     .trim()
     .replace(/^error: /, "")
-    .replaceAll("\n", " ")}; --help explains the command\n`;
+    .replaceAll("\n", " ")
+    .replace(". Expected", "; expected")
+    .replace(/\.$/, "");
+  return `execution-store: ${maskUri(problem)}; --help explains the command\n`;
 }
 
 /** Runs one command line and resolves to the exit code. */
@@ -94,7 +100,8 @@ async function run(args: readonly string[]): Promise<number> {
   } catch (error) {
     // Commander has said what was wrong, or printed what was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_CODES.success : EXIT_CODES.usage;
-    process.stderr.write(`execution-store: ${error instanceof Error ? error.message : String(error)}\n`);
+    const problem = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`execution-store: ${maskUri(problem)}\n`);
     return error instanceof ConfigError ? EXIT_CODES.usage : EXIT_CODES.fault;
   }
 }

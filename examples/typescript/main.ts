@@ -25,20 +25,33 @@ function summary(progress: Progress, seconds: number): string {
   return lines.join("\n");
 }
 
+/** What the command line asks for; undefined if it is not what USAGE says. */
+function readArguments() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        address: { type: "string" },
+        store: { type: "string", default: "file-statistics" },
+        clear: { type: "boolean", default: false },
+      },
+    });
+    const [folder] = positionals;
+    return folder === undefined || positionals.length !== 1 ? undefined : { ...values, folder };
+  } catch (error) {
+    // An unknown flag, or one without its value.
+    if (error instanceof TypeError) return undefined;
+    throw error;
+  }
+}
+
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      address: { type: "string" },
-      store: { type: "string", default: "file-statistics" },
-      clear: { type: "boolean", default: false },
-    },
-  });
-  const [folder] = positionals;
-  if (folder === undefined || positionals.length !== 1) {
+  const values = readArguments();
+  if (values === undefined) {
     console.error(USAGE);
     return 2;
   }
+  const { folder } = values;
   const store = ExecutionStore.create(values.store, { address: values.address });
   const bar = new SingleBar({
     format: "{bar} {value}/{total} files | {computed} computed | {served} from the store | {eta} s left",

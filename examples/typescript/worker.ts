@@ -86,7 +86,9 @@ export async function runWorker({ folder, store, onProgress, onError }: WorkerOp
     const stored = results.get(resultKey(hash)) ?? (await store.get<Analysis>(resultKey(hash)));
     if (stored !== undefined) {
       const savedBytes = progress.savedBytes + (known === undefined ? 0 : file.bytes);
-      advance({ served: progress.served + 1, savedMs: progress.savedMs + stored.computeMs, savedBytes });
+      // To a microsecond, as each of them is: sums of binary fractions have digits that mean nothing.
+      const savedMs = Math.round((progress.savedMs + stored.computeMs) * 1000) / 1000;
+      advance({ served: progress.served + 1, savedMs, savedBytes });
       return;
     }
     await store.set(resultKey(hash), await analyze(file.path));

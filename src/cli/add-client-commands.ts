@@ -5,6 +5,7 @@ import { parseDuration } from "../config/units.js";
 import { addOptions } from "./add-options.js";
 import { CLIENT_OPTIONS } from "./client-options.js";
 import { EXIT_CODES_HELP, type ExitCode } from "./exit-codes.js";
+import { once } from "./once.js";
 import type { Session } from "./session.js";
 
 type Flags = Readonly<Record<string, unknown>>;
@@ -42,7 +43,16 @@ function declare(program: Command, syntax: string, summary: string, json: string
     .description(summary)
     .option("--json", json)
     .addHelpText("after", `\n${more}\n\nA name that begins with "-" goes behind "--".\n\n${EXIT_CODES_HELP}`);
-  return command;
+  const inherited = command.configureOutput();
+  return command.configureOutput({
+    outputError: (text, write) => inherited.outputError?.(hintAtNames(text), write),
+  });
+}
+
+/** What is taken for an unknown option may be meant as a name; where a known option is near, it hardly is. */
+function hintAtNames(problem: string): string {
+  if (!problem.startsWith("error: unknown option") || problem.includes("Did you mean")) return problem;
+  return `${problem.trimEnd()}; put names that begin with - behind --`;
 }
 
 function addGet(program: Command, run: Run): void {
@@ -83,8 +93,16 @@ Examples:
     .argument("<STORE>", "the store's name")
     .argument("<KEY>", "the key")
     .argument("[JSON]", "the value; from standard input if left out or -")
-    .option("--ttl <TIME>", "Expire after this time, such as 250ms, 10m or 1h30m; the policy is then evict.")
-    .option("--policy <POLICY>", "persist, or evict for what may be cleared as cache. [default: persist]")
+    .option(
+      "--ttl <TIME>",
+      "Expire after this time, such as 250ms, 10m or 1h30m; the policy is then evict.",
+      once("--ttl"),
+    )
+    .option(
+      "--policy <POLICY>",
+      "persist, or evict for what may be cleared as cache. [default: persist]",
+      once("--policy"),
+    )
     .option("--if-absent", "Set only if the key is not there; exit with 3 if it is.");
   addOptions(command, CLIENT_OPTIONS).action(
     async (store: string, key: string, json: string | undefined, flags: Flags) => {
@@ -135,7 +153,7 @@ Examples:
   );
   command
     .argument("<STORE>", "the store's name")
-    .option("--prefix <TEXT>", "Only keys that begin with it.")
+    .option("--prefix <TEXT>", "Only keys that begin with it.", once("--prefix"))
     .option("--long", "Print policy and times as well.");
   addOptions(command, CLIENT_OPTIONS).action(async (store: string, flags: Flags) => {
     const choices = { prefix: textFlag(flags["prefix"]), long: flags["long"] === true };
@@ -157,7 +175,7 @@ Examples:
   $ execution-store stores --all-contexts --prefix jobs`,
   );
   command
-    .option("--prefix <TEXT>", "Only stores whose name begins with it.")
+    .option("--prefix <TEXT>", "Only stores whose name begins with it.", once("--prefix"))
     .option("--all-contexts", "Those of every dataset and of none, with their policy and times.");
   addOptions(command, CLIENT_OPTIONS).action(async (flags: Flags) => {
     const allContexts = flags["allContexts"] === true;

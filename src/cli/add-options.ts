@@ -1,5 +1,6 @@
 import { type Command, Option as CommandOption } from "commander";
 import { type Option, type Options, variableOf } from "../config/options.js";
+import { once } from "./once.js";
 
 /** Gives a command the flags of a table, each explained with its default and its environment variable. */
 export function addOptions(command: Command, table: Options): Command {
@@ -9,6 +10,8 @@ export function addOptions(command: Command, table: Options): Command {
     const declared = new CommandOption(syntax, describe(option));
     if (option.repeatable) {
       declared.argParser<readonly string[]>((text, previous) => [...(previous ?? []), text]);
+    } else if (option.placeholder !== undefined) {
+      declared.argParser(once(flag));
     }
     command.addOption(declared);
   }

@@ -1,8 +1,10 @@
-import { parseAddress } from "../config/address.js";
+import { parseAddress } from "../client/address.js";
 import { InvalidValue } from "../config/invalid-value.js";
 import { optional, single, type Values } from "../config/options.js";
 import { parseDuration } from "../config/units.js";
-import { DEFAULT_COLLECTION } from "../store/limits.js";
+import { isStoreError } from "../store/errors.js";
+import { DEFAULT_ADDRESS, DEFAULT_COLLECTION } from "../store/limits.js";
+import { checkDatasetId } from "../store/names.js";
 
 const TIMEOUT = { least: "1ms", most: "1h" };
 
@@ -12,14 +14,14 @@ export const CLIENT_OPTIONS = {
     name: "address",
     placeholder: "ADDRESS",
     help: "The server: HOST:PORT or unix:PATH.",
-    fallback: "127.0.0.1:50051",
-    parse: (text) => parseAddress(text).text,
+    fallback: DEFAULT_ADDRESS,
+    parse: checked((text) => parseAddress(text).label),
   }),
   datasetId: optional({
     name: "dataset",
     placeholder: "ID",
     help: "The dataset that the stores belong to, as 24 hex digits; without it, stores tied to no dataset.",
-    parse: parseDatasetId,
+    parse: checked(checkDatasetId),
   }),
   collectionName: optional({
     name: "collection",
@@ -39,7 +41,15 @@ export const CLIENT_OPTIONS = {
 /** The values of CLIENT_OPTIONS. */
 export type ClientConfig = Values<typeof CLIENT_OPTIONS>;
 
-function parseDatasetId(text: string): string {
-  if (/^([0-9a-f]{24})?$/i.test(text)) return text.toLowerCase();
-  throw new InvalidValue(`${JSON.stringify(text)} is not a dataset's id; expected 24 hex digits`);
+/** Has the client's own check, which repeats no value, refuse one in the words of an option. */
+function checked<T>(parse: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      const [violation] = isStoreError(error) ? error.violations : [];
+      if (violation === undefined) throw error;
+      throw new InvalidValue(violation.description);
+    }
+  };
 }

@@ -1,10 +1,12 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { ConfigError } from "../config/config-error.js";
-import { MAX_BSON_LEVELS } from "../store/limits.js";
+import { MAX_JSON_LEVELS } from "../store/limits.js";
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 const WORDS = ["null", "true", "false"] as const;
+/** What a form of Extended JSON takes beyond the levels of its value, which is a scalar; $dbPointer takes most. */
+const FORM_LEVELS = 3;
 const SPACE = /[ \t\r\n]*/y;
 
 /**
@@ -72,7 +74,9 @@ class Parser {
   }
 
   #enter(level: number): void {
-    if (level > MAX_BSON_LEVELS) throw this.#error("it nests too deep; expected at most 30 levels");
+    if (level > MAX_JSON_LEVELS + FORM_LEVELS) {
+      throw this.#error(`it nests too deep; expected at most ${MAX_JSON_LEVELS} levels`);
+    }
     this.#position += 1;
     this.#space();
   }

@@ -5,6 +5,9 @@ import { CLIENT_OPTIONS } from "./client-options.js";
 import { EXIT_CODES, type ExitCode } from "./exit-codes.js";
 import { createOutput, type Output } from "./output.js";
 
+/** A command says at once that no server is there. */
+const NO_WAIT = { waitForServerMs: 0 };
+
 /** What a client command works with. */
 export interface Session {
   readonly service: ExecutionStoreService;
@@ -28,7 +31,7 @@ export async function runSession(
   const { values } = resolveOptions(CLIENT_OPTIONS, { flags, environment: process.env });
   const output = createOutput();
   try {
-    await using service = new ExecutionStoreService(values);
+    await using service = new ExecutionStoreService({ ...values, retry: NO_WAIT });
     const { address, timeoutMs } = values;
     return await work({ service, address, timeoutMs, json: flags["json"] === true, output });
   } catch (error) {

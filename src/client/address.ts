@@ -1,4 +1,5 @@
 import { invalidField, type StoreError } from "../store/errors.js";
+import { DEFAULT_ADDRESS } from "../store/limits.js";
 
 /** Where a server is, as gRPC takes it. */
 export interface Address {
@@ -9,9 +10,6 @@ export interface Address {
   /** Whether it is this machine, which no HTTP proxy leads to. */
   readonly local: boolean;
 }
-
-/** Where clients look for a server if nobody says otherwise. */
-export const DEFAULT_ADDRESS = "127.0.0.1:50051";
 
 const HOST_PORT = /^(?<host>\[[0-9a-fA-F:.%]+\]|[^:/\s[\]@]+):(?<port>[0-9]{1,5})$/;
 const GRPC_TARGET = /^(?:dns|ipv4|ipv6):\S+$/;

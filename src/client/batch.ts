@@ -2,9 +2,10 @@ import {
   StoreServiceDefinition,
   type BatchSetKeysRequest_Entry as WireEntry,
 } from "../../gen/ts/execution_store/v1/execution_store.js";
-import { invalidField, StoreError } from "../store/errors.js";
+import { invalidField, StoreError, withOutcome } from "../store/errors.js";
 import { MAX_BATCH_KEYS, MAX_REQUEST_BYTES } from "../store/limits.js";
-import { keyError } from "../store/names.js";
+import { checkStoreName, keyError } from "../store/names.js";
+import { checkIterable } from "./check-iterable.js";
 import type { Connection } from "./connection.js";
 import { brokenAnswer, decodeDocument, decodeSetResult } from "./decode.js";
 import type { ReadDocument, SetResult, ValueEncoding } from "./documents.js";
@@ -17,7 +18,7 @@ import {
   ttlField,
   valueField,
 } from "./encode.js";
-import { beforeSending, withOutcome } from "./errors.js";
+import { beforeSending } from "./errors.js";
 import type { CallOptions, ReadOptions, SetEntry } from "./options.js";
 
 /** The store that a batch is about. */
@@ -40,14 +41,15 @@ export async function batchGet<T, E extends ValueEncoding>(
   options: ReadOptions<E>,
 ): Promise<Map<string, ReadDocument<T, E>>> {
   const documents = new Map<string, ReadDocument<T, E>>();
-  let waiting = [...new Set(keys)];
+  const storeName = batchStoreField(target);
+  let waiting = distinctKeys(keys);
   while (waiting.length > 0) {
     const asked = waiting.slice(0, MAX_BATCH_KEYS);
     const answer = await target.connection.call(
       methods.batchGetKeys,
       () => ({
         ...target.context,
-        storeName: storeNameField(target.storeName),
+        storeName,
         keys: asked.map((key, index) => keyField(key, `keys[${index}]`)),
         encoding: encodingField(options.encoding),
       }),
@@ -69,11 +71,14 @@ export async function batchSet(
   entries: Iterable<SetEntry>,
   options: CallOptions,
 ): Promise<SetResult[]> {
-  const encoded = beforeSending(true, () => encodeEntries(entries));
+  const { storeName, encoded } = beforeSending(true, () => ({
+    storeName: batchStoreField(target),
+    encoded: encodeEntries(entries),
+  }));
   return inParts(chunks(encoded), encoded.length, async (part) => {
     const answer = await target.connection.call(
       methods.batchSetKeys,
-      () => ({ ...target.context, storeName: storeNameField(target.storeName), entries: part }),
+      () => ({ ...target.context, storeName, entries: part }),
       options,
     );
     if (answer.results.length !== part.length) throw brokenAnswer("to a batch is not as long as the batch");
@@ -87,9 +92,10 @@ export async function batchDelete(
   keys: Iterable<string>,
   options: CallOptions,
 ): Promise<number> {
-  const distinct = beforeSending(true, () =>
-    [...new Set(keys)].map((key, index) => checkedKey(key, `keys[${index}]`)),
-  );
+  const { storeName, distinct } = beforeSending(true, () => ({
+    storeName: batchStoreField(target),
+    distinct: distinctKeys(keys).map((key, index) => checkedKey(key, `keys[${index}]`)),
+  }));
   const parts: string[][] = [];
   for (let start = 0; start < distinct.length; start += MAX_BATCH_KEYS) {
     parts.push(distinct.slice(start, start + MAX_BATCH_KEYS));
@@ -97,12 +103,21 @@ export async function batchDelete(
   const counts = await inParts(parts, distinct.length, async (part) => {
     const answer = await target.connection.call(
       methods.batchDeleteKeys,
-      () => ({ ...target.context, storeName: storeNameField(target.storeName), keys: part }),
+      () => ({ ...target.context, storeName, keys: part }),
       options,
     );
     return [Number(answer.deletedCount)];
   });
   return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** The store's name, checked here since an empty batch sends no request in which the server could check it. */
+function batchStoreField({ storeName }: BatchTarget): string {
+  return checkStoreName(storeNameField(storeName));
+}
+
+function distinctKeys(keys: Iterable<string>): string[] {
+  return [...new Set(checkIterable(keys, "keys", "keys"))];
 }
 
 function checkedKey(key: string, field: string): string {
@@ -113,8 +128,12 @@ function checkedKey(key: string, field: string): string {
 
 function encodeEntries(entries: Iterable<SetEntry>): WireEntry[] {
   const seen = new Set<string>();
-  return Array.from(entries, ({ key, value, ttl, policy }, index) => {
+  return Array.from(checkIterable(entries, "entries", "objects with key and value"), (entry, index) => {
     const field = `entries[${index}]`;
+    if (typeof entry !== "object" || entry === null) {
+      throw invalidField("CLIENT_OPTION_INVALID", field, "is no object; expected one with key and value");
+    }
+    const { key, value, ttl, policy } = entry;
     const checked = checkedKey(key, `${field}.key`);
     if (seen.has(checked)) {
       throw invalidField("KEY_REPEATED", `${field}.key`, "is in the batch before; name each key once");

@@ -1,10 +1,10 @@
 import type { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Metadata } from "@grpc/grpc-js";
 import { StoreServiceDefinition } from "../../gen/ts/execution_store/v1/execution_store.js";
-import { invalidField, type Outcome, StoreError } from "../store/errors.js";
-import { MAX_REQUEST_BYTES } from "../store/limits.js";
-import { DEFAULT_ADDRESS, parseAddress } from "./address.js";
-import { beforeSending, type CallFacts, cancelledError, toStoreError, withOutcome } from "./errors.js";
+import { invalidField, type Outcome, StoreError, withOutcome } from "../store/errors.js";
+import { DEFAULT_ADDRESS, MAX_REQUEST_BYTES } from "../store/limits.js";
+import { parseAddress } from "./address.js";
+import { beforeSending, type CallFacts, cancelledError, toStoreError } from "./errors.js";
 import { onAbort } from "./on-abort.js";
 import type { CallOptions, ConnectionOptions, RequestHeaders } from "./options.js";
 import { type IdempotencyLevel, isRetryable, type RetryPolicy, retryDelay, retryPolicy } from "./retry.js";
@@ -21,6 +21,11 @@ export interface UnaryMethod<Request, Response> {
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
+/**
+ * Longer times count as no limit: the gRPC library cannot send all of them, and some servers take one of more than
+ * 24.8 days, which overflows their timers, for one that has passed.
+ */
+const MAX_TIMEOUT_MS = 1e9;
 
 /** Calls methods on one server: with deadlines, repetitions where they are safe, and StoreErrors. */
 export class Connection {
@@ -89,16 +94,18 @@ export class Connection {
   ): Promise<Response> {
     const level = method.options.idempotencyLevel;
     const writes = level !== "NO_SIDE_EFFECTS";
-    const { signal, timeoutMs = this.#timeoutMs } = options;
+    const { signal } = options;
+    const timeoutMs = beforeSending(writes, () => checkTimeout(options.timeoutMs ?? this.#timeoutMs));
     const facts = { method: method.name, writes, address: this.address, timeoutMs, signal };
     const encoded = beforeSending(writes, () => {
       if (this.#closed !== undefined) {
         throw new StoreError("CLIENT_CLOSED", `${method.name} was called after close(); open a new service`);
       }
-      checkTimeout(timeoutMs);
       return encodeRequest(method, request());
     });
-    const deadline = Date.now() + timeoutMs;
+    const start = Date.now();
+    const deadline = start + timeoutMs;
+    let timesSent = 0;
     // An attempt of unknown outcome makes that of the whole call unknown, whatever the attempts after it say.
     let doubtful = false;
     for (let attempt = 1; ; attempt++) {
@@ -113,10 +120,14 @@ export class Connection {
       });
       if (failure === undefined) return response;
       let error = toStoreError(failure, facts);
+      if (failure.sent) timesSent++;
       doubtful ||= error.outcome === "UNKNOWN";
       if (doubtful && error.outcome === "NOT_APPLIED") error = withOutcome(error, "UNKNOWN");
       const delay = retryDelay(this.#retry, attempt, error, Math.random());
-      const last = attempt >= this.#retry.maxAttempts || Date.now() + delay >= deadline;
+      const next = Date.now() + delay;
+      const { maxAttempts, waitForServerMs } = this.#retry;
+      const enough = failure.sent ? timesSent >= maxAttempts : next >= start + waitForServerMs;
+      const last = enough || next >= deadline;
       if (last || !isRetryable(error, level) || !(await this.#pause(delay, signal))) throw error;
     }
   }
@@ -149,6 +160,7 @@ export class Connection {
   }
 }
 
+/** The time that a call has; Infinity for none. Throws CLIENT_OPTION_INVALID. */
 function checkTimeout(timeoutMs: number): number {
   if (typeof timeoutMs !== "number" || !(timeoutMs > 0)) {
     throw invalidField(
@@ -157,14 +169,14 @@ function checkTimeout(timeoutMs: number): number {
       "is not a number of milliseconds greater than 0; give Infinity for no limit",
     );
   }
-  return timeoutMs;
+  return timeoutMs > MAX_TIMEOUT_MS ? Number.POSITIVE_INFINITY : timeoutMs;
 }
 
 function encodeRequest<Request>(method: UnaryMethod<Request, unknown>, request: Request): Buffer {
   const bytes = method.requestType.encode(request).finish();
   if (bytes.length > MAX_REQUEST_BYTES) {
     throw new StoreError(
-      "RESOURCE_EXHAUSTED",
+      "REQUEST_TOO_LARGE",
       `the request of ${method.name} is ${bytes.length} bytes long; at most ${MAX_REQUEST_BYTES} pass, so send less at once`,
     );
   }

@@ -1,7 +1,7 @@
 import { KeyPolicy, ValueEncoding as WireEncoding } from "../../gen/ts/execution_store/v1/execution_store.js";
 import type { Duration } from "../../gen/ts/google/protobuf/duration.js";
 import type { Policy } from "../store/document.js";
-import { invalidField, type Reason } from "../store/errors.js";
+import { expectedAndValueTooLarge, invalidField, type Reason } from "../store/errors.js";
 import { MAX_TTL_MS, MAX_VALUE_BYTES } from "../store/limits.js";
 import { checkDatasetId, checkStoreName } from "../store/names.js";
 import { bsonToStruct } from "../value/bson-to-json.js";
@@ -36,7 +36,7 @@ export function encodeContext(options: ContextOptions): RequestContext {
     throw invalidField(
       "DATASET_ID_INVALID",
       "dataset_id",
-      "is neither an ObjectId nor a string of 24 hex digits",
+      "is neither an ObjectId nor a string of 24 hex digits; give one of them, or leave it out for stores tied to no dataset",
     );
   }
   return {
@@ -50,7 +50,9 @@ export function encodeContext(options: ContextOptions): RequestContext {
  * other rules are the server's to check.
  */
 export function text(value: string, reason: Reason, field: string): string {
-  if (typeof value !== "string") throw invalidField(reason, field, "is not a string");
+  if (typeof value !== "string") {
+    throw invalidField(reason, field, `is of type ${typeof value}; expected a string, so convert it`);
+  }
   if (LONE_SURROGATE.test(value)) {
     throw invalidField(
       reason,
@@ -89,7 +91,11 @@ export function listFields({ prefix, pageSize }: ListOptions): { prefix: string;
 /** Throws PAGE_SIZE_INVALID for what is no int32; the server knows the bounds. */
 function pageSizeField(pageSize = 0): number {
   if (!Number.isInteger(pageSize) || Math.abs(pageSize) > MAX_INT32) {
-    throw invalidField("PAGE_SIZE_INVALID", "page_size", "is not a whole number from 1 to 10,000");
+    throw invalidField(
+      "PAGE_SIZE_INVALID",
+      "page_size",
+      "is not a whole number; expected 1 to 10,000, or leave it out for 1,000",
+    );
   }
   return pageSize;
 }
@@ -104,7 +110,7 @@ export function policyField(policy: Policy | undefined, field = "policy"): KeyPo
     case "evict":
       return KeyPolicy.KEY_POLICY_EVICT;
   }
-  throw invalidField("POLICY_INVALID", field, 'is neither "persist" nor "evict"');
+  throw invalidField("POLICY_INVALID", field, 'is neither "persist" nor "evict"; expected one of these two');
 }
 
 /** Throws TTL_INVALID, TTL_NOT_POSITIVE or TTL_TOO_LONG. */
@@ -156,8 +162,20 @@ export function etagField(options: DeleteKeyOptions): { etag?: string } {
   return { etag: text(options.etag ?? "", "ETAG_EMPTY", "etag") };
 }
 
+/** What is expected, and what is written in its place. Throws as expectationFields and writeFields do. */
+export function compareAndSetFields(
+  expectation: Expectation,
+  value: unknown,
+  options: SetOptions,
+): WriteFields & { expected: undefined; expectedBson?: Buffer; etag?: string } {
+  const fields = { expected: undefined, ...expectationFields(expectation), ...writeFields(value, options) };
+  const bytes = (fields.expectedBson?.length ?? 0) + fields.valueBson.length;
+  if (bytes > MAX_VALUE_BYTES) throw expectedAndValueTooLarge(bytes);
+  return fields;
+}
+
 /** What the two fields of an expectation hold. Throws as valueField does, or EXPECTED_MISSING, EXPECTED_AMBIGUOUS. */
-export function expectationFields(expectation: Expectation): { expectedBson?: Buffer; etag?: string } {
+function expectationFields(expectation: Expectation): { expectedBson?: Buffer; etag?: string } {
   const byValue = "expected" in expectation;
   const byVersion = "etag" in expectation;
   if (byValue && byVersion) {
@@ -178,5 +196,9 @@ export function encodingField(encoding: ValueEncoding = "plain"): WireEncoding {
     case "none":
       return WireEncoding.VALUE_ENCODING_NONE;
   }
-  throw invalidField("ENCODING_INVALID", "encoding", 'is none of "plain", "raw" and "none"');
+  throw invalidField(
+    "ENCODING_INVALID",
+    "encoding",
+    'is none of "plain", "raw" and "none"; expected one of these, or leave it out for "plain"',
+  );
 }

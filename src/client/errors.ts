@@ -8,7 +8,9 @@ import {
   REASONS,
   type Reason,
   StoreError,
+  withOutcome,
 } from "../store/errors.js";
+import { DETAIL_TYPE_PREFIX, ERROR_DOMAIN, STATUS_TRAILER } from "../store/wire-names.js";
 import type { Failure } from "./transport.js";
 
 /** What is known of a call that failed. */
@@ -24,9 +26,6 @@ export interface CallFacts {
   /** The caller's. */
   readonly signal: AbortSignal | undefined;
 }
-
-const DOMAIN = "execution-store";
-const TYPE_PREFIX = "type.googleapis.com/google.rpc.";
 
 const KINDS: Record<status, ErrorKind> = {
   [status.OK]: "INTERNAL",
@@ -61,19 +60,6 @@ export function toStoreError(failure: Failure, facts: CallFacts): StoreError {
     ...rich.details,
     ...(facts.writes ? { outcome: said === "NOT_APPLIED" ? said : "UNKNOWN" } : {}),
     ...(metadata["error_id"] === undefined ? {} : { errorId: metadata["error_id"] }),
-  });
-}
-
-/** The same error with another outcome. */
-export function withOutcome(error: StoreError, outcome: Outcome, message = error.message): StoreError {
-  const { reason, violations, resource, retryAfterMs, errorId, cause } = error;
-  return new StoreError(reason, message, {
-    violations,
-    outcome,
-    ...(resource === undefined ? {} : { resource }),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    ...(errorId === undefined ? {} : { errorId }),
-    cause: cause ?? error,
   });
 }
 
@@ -133,23 +119,24 @@ function bareError(failure: Failure, facts: CallFacts, details: ErrorDetails): S
 function richDetails(metadata: Metadata): { info: ErrorInfo | undefined; details: ErrorDetails } {
   let info: ErrorInfo | undefined;
   let details: ErrorDetails = {};
-  const encoded = metadata.get("grpc-status-details-bin")[0];
+  const encoded = metadata.get(STATUS_TRAILER)[0];
   if (!Buffer.isBuffer(encoded)) return { info, details };
   try {
     for (const { typeUrl, value } of Status.decode(encoded).details) {
-      if (typeUrl === `${TYPE_PREFIX}ErrorInfo`) {
+      if (typeUrl === `${DETAIL_TYPE_PREFIX}ErrorInfo`) {
         const decoded = ErrorInfo.decode(value);
-        if (decoded.domain === DOMAIN) info = decoded;
-      } else if (typeUrl === `${TYPE_PREFIX}BadRequest`) {
+        if (decoded.domain === ERROR_DOMAIN) info = decoded;
+      } else if (typeUrl === `${DETAIL_TYPE_PREFIX}BadRequest`) {
         const violations = BadRequest.decode(value).fieldViolations.map(({ field, description }) => ({
           field,
           description,
         }));
         details = { ...details, violations };
-      } else if (typeUrl === `${TYPE_PREFIX}ResourceInfo`) {
+      } else if (typeUrl === `${DETAIL_TYPE_PREFIX}ResourceInfo`) {
         const { resourceType: type, resourceName: name } = ResourceInfo.decode(value);
-        if (type === "key" || type === "store") details = { ...details, resource: { type, name } };
-      } else if (typeUrl === `${TYPE_PREFIX}RetryInfo`) {
+        if (type === "key" || type === "store" || type === "service")
+          details = { ...details, resource: { type, name } };
+      } else if (typeUrl === `${DETAIL_TYPE_PREFIX}RetryInfo`) {
         const { seconds, nanos } = RetryInfo.decode(value).retryDelay ?? { seconds: 0n, nanos: 0 };
         details = { ...details, retryAfterMs: Number(seconds) * 1000 + Math.ceil(nanos / 1e6) };
       }

@@ -1,6 +1,8 @@
 import type { Policy } from "../store/document.js";
 import { invalidField } from "../store/errors.js";
+import { checkIterable } from "./check-iterable.js";
 import type { KeyDocument, KeyMetadata } from "./documents.js";
+import { beforeSending } from "./errors.js";
 import type {
   CallOptions,
   CompareAndSetOptions,
@@ -50,7 +52,11 @@ export class ExecutionStore {
   private constructor(storeName: string, options: ExecutionStoreOptions) {
     const { service, defaultPolicy = "persist" } = options;
     if (defaultPolicy !== "persist" && defaultPolicy !== "evict") {
-      throw invalidField("POLICY_INVALID", "defaultPolicy", 'is neither "persist" nor "evict"');
+      throw invalidField(
+        "POLICY_INVALID",
+        "defaultPolicy",
+        'is neither "persist" nor "evict"; expected one of these two',
+      );
     }
     this.storeName = storeName;
     this.defaultPolicy = defaultPolicy;
@@ -186,7 +192,8 @@ export class ExecutionStore {
    */
   async setMany(entries: Iterable<readonly [string, unknown]>, options: SetOptions = {}): Promise<void> {
     const { ttl, policy } = this.#withPolicy(options);
-    const list = Array.from(entries, ([key, value]) => ({ key, value, ttl, policy }));
+    const pairs = beforeSending(true, () => checkIterable(entries, "entries", "pairs of key and value"));
+    const list = Array.from(pairs, ([key, value]) => ({ key, value, ttl, policy }));
     await this.service.batchSetKeys(this.storeName, list, only(options));
   }
 

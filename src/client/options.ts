@@ -9,7 +9,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /**
    * Milliseconds until the call, with its retries, rejects with StoreError DEADLINE_EXCEEDED. Methods that send
-   * several requests (lists, batches over the limits) have as long for each. Infinity: no limit.
+   * several requests (lists, batches over the limits) have as long for each. Infinity, or more
+   * than 1e9 (about 11 days): no limit.
    *
    * @default the service's timeoutMs
    */
@@ -124,7 +125,7 @@ export interface ConnectionOptions {
    * @default the environment's EXECUTION_STORE_ADDRESS, or 127.0.0.1:50051
    */
   readonly address?: string | undefined;
-  /** Milliseconds that a call may take, with its retries. Infinity: no limit. @default 30000 */
+  /** As CallOptions.timeoutMs, for every call. @default 30000 */
   readonly timeoutMs?: number | undefined;
   /** How failed calls are repeated, where that is safe; false: never. */
   readonly retry?: RetryOptions | false | undefined;

@@ -2,12 +2,19 @@ import { invalidField, type StoreError } from "../store/errors.js";
 
 /** How often and how soon failed calls are repeated. */
 export interface RetryOptions {
-  /** The most times a call is sent, the first included; 1 never repeats. @default 6 */
+  /** The most times a call is sent, the first included. Attempts that find no server do not count. @default 6 */
   readonly maxAttempts?: number | undefined;
   /** Milliseconds before the first repetition; doubled for each that follows. @default 100 */
   readonly initialBackoffMs?: number | undefined;
   /** The most milliseconds between two attempts, unless the server asks for more. @default 2000 */
   readonly maxBackoffMs?: number | undefined;
+  /**
+   * Milliseconds, from the call's beginning and within its time, in which a server that cannot be reached is tried
+   * again, so that a worker may start before its server; 0: fail at once, Infinity: as long as the call may take.
+   *
+   * @default 10000
+   */
+  readonly waitForServerMs?: number | undefined;
 }
 
 /** RetryOptions, filled in and checked. */
@@ -15,6 +22,7 @@ export interface RetryPolicy {
   readonly maxAttempts: number;
   readonly initialBackoffMs: number;
   readonly maxBackoffMs: number;
+  readonly waitForServerMs: number;
 }
 
 /** What the contract says of repeating a method; undefined: a repetition may have another effect. */
@@ -26,20 +34,32 @@ export function retryPolicy(options: RetryOptions | false = {}): RetryPolicy {
     maxAttempts = 6,
     initialBackoffMs = 100,
     maxBackoffMs = 2000,
-  } = options === false ? { maxAttempts: 1 } : options;
+    waitForServerMs = 10_000,
+  } = options === false ? { maxAttempts: 1, waitForServerMs: 0 } : options;
   if (!Number.isInteger(maxAttempts) || maxAttempts < 1) {
-    throw invalidField("CLIENT_OPTION_INVALID", "retry.maxAttempts", "is not a whole number of at least 1");
+    throw invalidField(
+      "CLIENT_OPTION_INVALID",
+      "retry.maxAttempts",
+      "is not a whole number of at least 1; expected 1 to send a call once, or more to repeat it",
+    );
+  }
+  if (typeof waitForServerMs !== "number" || !(waitForServerMs >= 0)) {
+    throw invalidField(
+      "CLIENT_OPTION_INVALID",
+      "retry.waitForServerMs",
+      "is not a number of milliseconds of at least 0; expected 0 not to wait, or Infinity for as long as the call may take",
+    );
   }
   for (const [name, value] of Object.entries({ initialBackoffMs, maxBackoffMs })) {
     if (!Number.isFinite(value) || value < 0) {
       throw invalidField(
         "CLIENT_OPTION_INVALID",
         `retry.${name}`,
-        "is not a number of milliseconds of at least 0",
+        "is not a finite number of milliseconds of at least 0; expected one such as 100, or leave it out",
       );
     }
   }
-  return { maxAttempts, initialBackoffMs, maxBackoffMs };
+  return { maxAttempts, initialBackoffMs, maxBackoffMs, waitForServerMs };
 }
 
 /**

@@ -48,12 +48,13 @@ const methods = StoreServiceDefinition.methods;
  * On errors of writes, `outcome` says whether anything was written. A missing key or store is `undefined` for
  * getKey and getStore; updateTtl and updatePolicy reject with KEY_NOT_FOUND.
  *
- * **Repetition.** Calls that fail as UNAVAILABLE are repeated within their time, if that is safe: reads; writes
- * that were certainly not applied; and of unknown outcome those that may be applied twice. setKeyIfAbsent,
- * compareAndSetKey and createStore of unknown outcome reject instead: read what is there, then decide. Where a
- * repetition happened, the answer is that of the last attempt: `created`, `deleted` and counts then leave out what
- * an attempt before it did, a ttl counts from the last attempt, and what another writer wrote in between is
- * overwritten or deleted. Who cannot have that gives `retry: false`, or uses etags.
+ * **Repetition.** A server that cannot be reached is tried again for ten seconds (RetryOptions.waitForServerMs).
+ * Calls that fail as UNAVAILABLE after they were sent are repeated a few times within their time, if that is safe:
+ * reads; writes that were certainly not applied; and of unknown outcome those that may be applied twice.
+ * setKeyIfAbsent, compareAndSetKey and createStore of unknown outcome reject instead: read what is there, then
+ * decide. Where a repetition happened, the answer is that of the last attempt: `created`, `deleted` and counts then
+ * leave out what an attempt before it did, a ttl counts from the last attempt, and what another writer wrote in
+ * between is overwritten or deleted. Who cannot have that gives `retry: false`, or uses etags.
  *
  * @example
  * const service = new ExecutionStoreService({ address: "127.0.0.1:50051" });
@@ -214,9 +215,7 @@ export class ExecutionStoreService {
       methods.compareAndSetKey,
       () => ({
         ...this.#key(storeName, key),
-        expected: undefined,
-        ...encode.expectationFields(expectation),
-        ...encode.writeFields(value, options),
+        ...encode.compareAndSetFields(expectation, value, options),
       }),
       options,
     );

@@ -1,8 +1,10 @@
 import { BlockList, isIP } from "node:net";
 import { resolve } from "node:path";
+import { DEFAULT_ADDRESS } from "../store/limits.js";
 import { InvalidValue } from "./invalid-value.js";
+import { quote } from "./quote.js";
 
-/** Where a server listens or a client connects. */
+/** Where a server listens. */
 export interface Address {
   /** `HOST:PORT` (IPv6 in brackets) or `unix:/absolute/path`. */
   readonly text: string;
@@ -10,7 +12,7 @@ export interface Address {
   readonly local: boolean;
 }
 
-const HINT = "expected HOST:PORT, such as 127.0.0.1:50051 or [::1]:50051, or unix:PATH";
+const HINT = `expected HOST:PORT, such as ${DEFAULT_ADDRESS} or [::1]:50051, or unix:PATH`;
 /** What sockaddr_un holds on the systems with the smallest one (104 bytes with the closing NUL). */
 const MAX_SOCKET_PATH_BYTES = 103;
 
@@ -24,7 +26,7 @@ export function parseAddress(text: string): Address {
   const { host, bare, portText } = split(text);
   const port = Number(portText);
   if (port > 65_535) {
-    throw new InvalidValue(`${JSON.stringify(text)} has the port ${portText}; expected 0 to 65535`);
+    throw new InvalidValue(`${quote(text)} has the port ${portText}; expected 0 to 65535`);
   }
   return { text: `${host}:${port}`, local: isLoopback(bare) };
 }
@@ -33,13 +35,13 @@ function parseSocketPath(text: string): Address {
   const given = text.slice("unix:".length);
   if (given === "" || (given.startsWith("//") && !given.startsWith("///")) || given.includes("\0")) {
     throw new InvalidValue(
-      `${JSON.stringify(text)} names no socket file; expected unix:PATH, such as unix:/run/execution-store.sock`,
+      `${quote(text)} names no socket file; expected unix:PATH, such as unix:/run/execution-store.sock`,
     );
   }
   const path = resolve(given);
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
     throw new InvalidValue(
-      `${JSON.stringify(text)} has a path of ${Buffer.byteLength(path)} bytes; expected at most ${MAX_SOCKET_PATH_BYTES}, so choose a shorter one`,
+      `${quote(text)} has a path of ${Buffer.byteLength(path)} bytes; expected at most ${MAX_SOCKET_PATH_BYTES}, so choose a shorter one`,
     );
   }
   return { text: `unix:${path}`, local: true };
@@ -55,7 +57,7 @@ function split(text: string): { host: string; bare: string; portText: string } {
   const bracketed = host.startsWith("[");
   const bare = bracketed ? host.slice(1, -1) : host;
   if (bracketed && isIP(bare) !== 6) {
-    throw new InvalidValue(`${JSON.stringify(text)} has no IPv6 address in its brackets; ${HINT}`);
+    throw new InvalidValue(`${quote(text)} has no IPv6 address in its brackets; ${HINT}`);
   }
   return { host, bare, portText };
 }

@@ -2,6 +2,8 @@ import { readFile } from "node:fs/promises";
 import { ConfigError } from "./config-error.js";
 import { nearest } from "./nearest.js";
 import type { FileValues, Option, Options } from "./options.js";
+import { quote } from "./quote.js";
+import { systemCode } from "./system-code.js";
 
 /**
  * Reads a YAML or JSON file that maps option names to values. Throws ConfigError for a file that cannot be read
@@ -32,12 +34,12 @@ async function readText(path: string): Promise<string> {
 }
 
 function reasonOf(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = systemCode(error);
   if (code === "ENOENT") return "which does not exist";
   if (code === "EACCES" || code === "EPERM") return "which this user may not read";
   if (code === "EISDIR") return "which is a directory";
   if (code === "ERR_ENCODING_INVALID_ENCODED_DATA") return "which is not UTF-8 text";
-  return `which cannot be read (${String(code ?? error)})`;
+  return `which cannot be read (${code ?? String(error)})`;
 }
 
 async function parseYaml(path: string, text: string): Promise<ReadonlyMap<string, unknown>> {
@@ -73,20 +75,20 @@ function plain(path: string, convert: () => unknown): unknown {
 function unknownKey(path: string, key: string, known: readonly string[]): ConfigError {
   const guess = nearest(key, known);
   const hint = guess === undefined ? `expected one of ${known.join(", ")}` : `did you mean ${guess}?`;
-  return new ConfigError(`${JSON.stringify(key)} in ${path} is no option; ${hint}`);
+  return new ConfigError(`${quote(key)} in ${path} is no option; ${hint}`);
 }
 
 function textsOf(path: string, option: Option<unknown>, value: unknown): readonly string[] {
   const items: readonly unknown[] = Array.isArray(value) ? value : [value];
   const wanted = option.repeatable ? "text or a list of texts" : "a single value";
   if (Array.isArray(value) && !option.repeatable) {
-    throw new ConfigError(`${option.name} in ${path} is a list; expected ${wanted}`);
+    throw new ConfigError(`in ${path}, ${option.name} is a list; expected ${wanted}`);
   }
   return items.map((item) => {
     if (typeof item === "string" || typeof item === "number" || typeof item === "boolean") {
       return String(item);
     }
     const shape = item === null ? "has no value" : "is not a plain value";
-    throw new ConfigError(`${option.name} in ${path} ${shape}; expected ${wanted}`);
+    throw new ConfigError(`in ${path}, ${option.name} ${shape}; expected ${wanted}`);
   });
 }

@@ -1,5 +1,6 @@
 import { ConfigError } from "./config-error.js";
 import { InvalidValue } from "./invalid-value.js";
+import { quote } from "./quote.js";
 
 /** One option: its flag, its environment variable, its key in a file, its default, its text and its parser. */
 export interface Option<T> {
@@ -97,13 +98,16 @@ export function oneOf<Word extends string>(words: readonly Word[]): (text: strin
   return (text) => {
     const word = words.find((candidate) => candidate === text);
     if (word !== undefined) return word;
-    throw new InvalidValue(`${JSON.stringify(text)} is not known; expected ${words.join(", ")}`);
+    throw new InvalidValue(`${quote(text)} is not known; expected ${words.join(", ")}`);
   };
 }
 
+/** What the environment variables of all options begin with. */
+export const VARIABLE_PREFIX = "EXECUTION_STORE_";
+
 /** The environment variable of an option. */
 export function variableOf(option: Option<unknown>): string {
-  return `EXECUTION_STORE_${option.name.toUpperCase().replaceAll("-", "_")}`;
+  return `${VARIABLE_PREFIX}${option.name.toUpperCase().replaceAll("-", "_")}`;
 }
 
 /** The name under which the command line's parser keeps an option. */
@@ -154,7 +158,7 @@ function find(
   }
   const texts = file?.texts.get(option.name);
   if (texts !== undefined && file !== undefined) {
-    return { texts: split(option, texts), origin: `${option.name} in ${file.path}` };
+    return { texts: split(option, texts), origin: `in ${file.path}, ${option.name}` };
   }
   return { texts: undefined, origin };
 }
@@ -170,5 +174,5 @@ function split(option: Option<unknown>, texts: readonly string[]): readonly stri
 function parseToggle(text: string): boolean {
   if (text === "true" || text === "1") return true;
   if (text === "false" || text === "0") return false;
-  throw new InvalidValue(`${JSON.stringify(text)} is neither on nor off; expected true or false`);
+  throw new InvalidValue(`${quote(text)} is neither on nor off; expected true or false`);
 }

@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { InvalidValue } from "./invalid-value.js";
+import { quote } from "./quote.js";
 
 /** Where documents are kept. */
 export interface StoreLocation {
@@ -21,15 +22,10 @@ export function parseStoreUri(text: string): StoreLocation {
   }
   const path = /^lmdb:(.*)$/s.exec(text)?.[1];
   if (path === undefined) {
-    throw new InvalidValue(`${JSON.stringify(maskUri(text))} names no engine; ${HINT}`);
+    throw new InvalidValue(`${quote(text)} names no engine; ${HINT}`);
   }
-  if (path === "" || path.startsWith("//") || path.includes("\0")) {
-    throw new InvalidValue(`${JSON.stringify(text)} has no path after "lmdb:"; ${HINT}`);
+  if (path === "" || /^(?:[a-z][a-z0-9+.-]*:)?\/\//i.test(path) || path.includes("\0")) {
+    throw new InvalidValue(`${quote(text)} has no path after "lmdb:"; ${HINT}`);
   }
   return { engine: "lmdb", path: path.startsWith("~/") ? join(homedir(), path.slice(2)) : resolve(path) };
-}
-
-/** The text with the user and password of every URI in it replaced by `***`. */
-export function maskUri(text: string): string {
-  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/?#]*@/gi, "$1***@");
 }

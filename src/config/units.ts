@@ -1,4 +1,5 @@
 import { InvalidValue } from "./invalid-value.js";
+import { quote } from "./quote.js";
 
 const DURATION_UNITS: ReadonlyMap<string, bigint> = new Map([
   ["ms", 1n],
@@ -54,7 +55,7 @@ function quantity(part: string, units: ReadonlyMap<string, bigint>, text: string
   const [, whole = "", fraction = "", unit = ""] = /^(\d+)(?:\.(\d+))?([a-zA-Z]+)$/.exec(part) ?? [];
   const factor = units.get(unit);
   if (factor === undefined) {
-    throw new InvalidValue(`${JSON.stringify(text)} has the unknown unit ${JSON.stringify(unit)}; ${hint}`);
+    throw new InvalidValue(`${quote(text)} has the unknown unit ${JSON.stringify(unit)}; ${hint}`);
   }
   // Decimal digits as integers: binary fractions would turn 1.1s into 1101 ms when rounding up.
   const scale = 10n ** BigInt(fraction.length);
@@ -63,14 +64,12 @@ function quantity(part: string, units: ReadonlyMap<string, bigint>, text: string
 }
 
 function notAQuantity(text: string, hint: string): InvalidValue {
-  if (/^\d+(?:\.\d+)?$/.test(text)) return new InvalidValue(`${JSON.stringify(text)} has no unit; ${hint}`);
-  return new InvalidValue(`${JSON.stringify(text)} cannot be read; ${hint}`);
+  if (/^\d+(?:\.\d+)?$/.test(text)) return new InvalidValue(`${quote(text)} has no unit; ${hint}`);
+  return new InvalidValue(`${quote(text)} cannot be read; ${hint}`);
 }
 
 function checkBounds(text: string, value: number, bounds: Bounds, parse: (bound: string) => number): void {
   if (value < parse(bounds.least) || value > parse(bounds.most)) {
-    throw new InvalidValue(
-      `${JSON.stringify(text)} is out of range; expected from ${bounds.least} to ${bounds.most}`,
-    );
+    throw new InvalidValue(`${quote(text)} is out of range; expected from ${bounds.least} to ${bounds.most}`);
   }
 }

@@ -1,17 +1,17 @@
 import { randomUUID } from "node:crypto";
 import { type CallContext, type CompatServiceDefinition, ServerError } from "nice-grpc";
 import { isStoreError, StoreError } from "../store/errors.js";
+import { STATUS_TRAILER } from "../store/wire-names.js";
 import {
   type Codec,
   type EncodedMessage,
-  MALFORMED,
   type MethodDefinition,
   type ServiceDefinition,
   servedDefinition,
 } from "./definition.js";
 import type { Descriptors } from "./descriptors.js";
 import type { Logger } from "./logger.js";
-import { STATUS_TRAILER, toWireStatus } from "./status.js";
+import { toWireStatus } from "./status.js";
 
 /** What a handler knows of its call: the signal aborts when the caller is gone, out of time, or put off. */
 export interface HandlerOptions {
@@ -57,14 +57,6 @@ function shuttingDown(outcome: "NOT_APPLIED" | "UNKNOWN"): StoreError {
   });
 }
 
-function malformed(): StoreError {
-  return new StoreError(
-    "REQUEST_MALFORMED",
-    "the request is no valid protobuf message of this method; expected well-formed fields and strings in UTF-8, so check the client's generated code",
-    { violations: [{ field: "request", description: "is malformed" }], outcome: "NOT_APPLIED" },
-  );
-}
-
 /** The next message of a stream, or its end as soon as the signal aborts. */
 function nextOrEnd(iterator: AsyncIterator<unknown>, signal: AbortSignal): Promise<IteratorResult<unknown>> {
   return new Promise((resolve, reject) => {
@@ -76,13 +68,13 @@ function nextOrEnd(iterator: AsyncIterator<unknown>, signal: AbortSignal): Promi
   });
 }
 
-/** The messages of a stream, up to its end or the abortion of the signal. Throws REQUEST_MALFORMED. */
+/** The messages of a stream, up to its end or the abortion of the signal. Throws what one of them decoded to if it is an error. */
 async function* inputOf(requests: AsyncIterable<unknown>, signal: AbortSignal): AsyncGenerator {
   const iterator = requests[Symbol.asyncIterator]();
   for (;;) {
     const next = await nextOrEnd(iterator, signal);
     if (next.done === true) return;
-    if (next.value === MALFORMED) throw malformed();
+    if (next.value instanceof StoreError) throw next.value;
     yield next.value;
   }
 }
@@ -121,7 +113,7 @@ function onTheWire(error: StoreError, write: boolean, context: CallContext): Ser
 }
 
 /**
- * The one layer around every handler: requests that are no protobuf, translation of errors, logs, and the end of
+ * The one layer around every handler: requests that could not be decoded, translation of errors, logs, and the end of
  * calls at shutdown. One serves all services of a server.
  */
 export class Calls {
@@ -184,7 +176,7 @@ export class Calls {
         return onTheWire(error, write, context);
       };
       if (this.#stopped) return Promise.reject(failure(shuttingDown("NOT_APPLIED")));
-      if (request === MALFORMED) return Promise.reject(failure(malformed()));
+      if (request instanceof StoreError) return Promise.reject(failure(request));
       // One promise a call: this is the hot path.
       return new Promise((resolve, reject) => {
         // Whoever takes the call out of the set answers it: its handler, or abandon().
@@ -213,7 +205,7 @@ export class Calls {
     try {
       if (this.#stopped) throw shuttingDown("NOT_APPLIED");
       if (context.signal.aborted) cancel();
-      if (request === MALFORMED) throw malformed();
+      if (request instanceof StoreError) throw request;
       yield* handler(method.requestStream ? inputOf(request as AsyncIterable<unknown>, signal) : request, {
         signal,
       });

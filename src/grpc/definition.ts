@@ -1,12 +1,9 @@
 import { isUtf8 } from "node:buffer";
 import { BinaryReader } from "@bufbuild/protobuf/wire";
+import { StoreError } from "../store/errors.js";
+import { MAX_REQUEST_BYTES } from "../store/limits.js";
 import type { Descriptors } from "./descriptors.js";
 import { isWellFormed, type MessageShape } from "./well-formed.js";
-
-/** What a request that is no valid protobuf decodes to. */
-export const MALFORMED = Object.freeze({ malformed: true });
-/** See MALFORMED. */
-export type Malformed = typeof MALFORMED;
 
 /** The encoded bytes of a response message: a handler may answer them in place of the message. */
 export type EncodedMessage = Uint8Array;
@@ -42,16 +39,34 @@ function decodeUtf8(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
 }
 
+function malformed(): StoreError {
+  return new StoreError(
+    "REQUEST_MALFORMED",
+    "the request is no valid protobuf message of this method; expected well-formed fields and strings in UTF-8, so check the client's generated code",
+    { violations: [{ field: "request", description: "is malformed" }], outcome: "NOT_APPLIED" },
+  );
+}
+
+function tooLarge(bytes: number): StoreError {
+  return new StoreError(
+    "REQUEST_TOO_LARGE",
+    `the request is ${bytes} bytes long; expected at most ${MAX_REQUEST_BYTES} (16 MiB), so send less at once`,
+    { outcome: "NOT_APPLIED" },
+  );
+}
+
+/** The message, or the error to answer in its place. */
 function decodeStrictly<Message>(
   codec: Codec<Message>,
   shape: MessageShape,
   bytes: Uint8Array,
-): Message | Malformed {
-  if (!isWellFormed(bytes, shape)) return MALFORMED;
+): Message | StoreError {
+  if (bytes.length > MAX_REQUEST_BYTES) return tooLarge(bytes.length);
+  if (!isWellFormed(bytes, shape)) return malformed();
   try {
     return codec.decode(new BinaryReader(bytes, decodeUtf8));
   } catch {
-    return MALFORMED;
+    return malformed();
   }
 }
 
@@ -64,7 +79,7 @@ function servedMethod(method: MethodDefinition, shape: MessageShape) {
     options: method.options,
     requestType: {
       encode: (message: unknown) => requestType.encode(message),
-      // Malformed bytes are the caller's mistake; thrown here they would be an INTERNAL without details.
+      // What is wrong with the bytes is the caller's mistake; thrown here it would be an INTERNAL without details.
       decode: (bytes: Uint8Array): unknown => decodeStrictly(requestType, shape, bytes),
     },
     responseType: {
@@ -76,8 +91,8 @@ function servedMethod(method: MethodDefinition, shape: MessageShape) {
 }
 
 /**
- * A generated service as the server speaks it: requests are decoded strictly, or to MALFORMED; responses may be
- * ready bytes and are not copied through `fromPartial`, which costs time.
+ * A generated service as the server speaks it: requests are decoded strictly, or to the StoreError to answer;
+ * responses may be ready bytes and are not copied through `fromPartial`, which costs time.
  */
 export function servedDefinition(service: ServiceDefinition, descriptors: Descriptors) {
   const { name, fullName } = service;

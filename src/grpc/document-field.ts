@@ -3,7 +3,7 @@ import type { KeyDocument, Policy } from "../store/document.js";
 import { StoreError } from "../store/errors.js";
 import { MAX_JSON_LEVELS, MAX_RESPONSE_BYTES } from "../store/limits.js";
 import { bsonToJson } from "../value/bson-to-json.js";
-import { bytesFieldSize, stringFieldSize, varintSize, type WireWriter } from "./wire-writer.js";
+import { bytesFieldSize, type MessageWriter, stringFieldSize, varintSize } from "./message-writer.js";
 
 /** The form in which an answer carries values: KeyDocument.value, KeyDocument.value_bson, or not at all. */
 export type ValueForm = "json" | "bson" | "none";
@@ -29,7 +29,7 @@ function timestampSize(ms: number): number {
   return (seconds === 0 ? 0 : 1 + varintSize(seconds)) + (nanos === 0 ? 0 : 1 + varintSize(nanos));
 }
 
-function writeTimestamp(writer: WireWriter, tag: number, ms: number): void {
+function writeTimestamp(writer: MessageWriter, tag: number, ms: number): void {
   const seconds = Math.floor(ms / 1000);
   const nanos = (ms - seconds * 1000) * 1e6;
   writer.message(tag, timestampSize(ms));
@@ -90,7 +90,7 @@ export function documentFieldSize(measured: MeasuredDocument): number {
 }
 
 /** Writes a document as a field of another message. */
-export function writeDocumentField(writer: WireWriter, tag: number, measured: MeasuredDocument): void {
+export function writeDocumentField(writer: MessageWriter, tag: number, measured: MeasuredDocument): void {
   const { document, value, form, size } = measured;
   writer.message(tag, size).stringField(10, document.storeName).stringField(18, document.key);
   if (value !== undefined) writer.bytesField(form === "json" ? 26 : 34, value);

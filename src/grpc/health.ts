@@ -16,6 +16,13 @@ const STATUSES: Readonly<Record<Health, ServingStatus>> = {
   NOT_SERVING: ServingStatus.NOT_SERVING,
 };
 
+// Trailers have little room, and callers may ask for names of any length.
+const MAX_NAME_CHARS = 256;
+
+function shortened(name: string): string {
+  return name.length > MAX_NAME_CHARS ? `${name.slice(0, MAX_NAME_CHARS)}…` : name;
+}
+
 /** grpc.health.v1.Health over a table of statuses. A service is unknown until its status is set. */
 export class HealthService implements Handlers<typeof HealthDefinition> {
   readonly #statuses = new Map<string, ServingStatus>();
@@ -34,6 +41,7 @@ export class HealthService implements Handlers<typeof HealthDefinition> {
     throw new StoreError(
       "SERVICE_NOT_FOUND",
       'service is none that this server has; ask for "", or for a service that List names',
+      { resource: { type: "service", name: shortened(service) } },
     );
   }
 

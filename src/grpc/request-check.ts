@@ -2,7 +2,13 @@ import { KeyPolicy, ValueEncoding } from "../../gen/ts/execution_store/v1/execut
 import type { Duration } from "../../gen/ts/google/protobuf/duration.js";
 import type { Policy, Scope } from "../store/document.js";
 import type { BatchEntry, Expectation, GlobalCursor, PageRequest, Write } from "../store/engine.js";
-import { type FieldViolation, invalidField, isStoreError, StoreError } from "../store/errors.js";
+import {
+  expectedAndValueTooLarge,
+  type FieldViolation,
+  invalidField,
+  isStoreError,
+  StoreError,
+} from "../store/errors.js";
 import {
   DEFAULT_COLLECTION,
   DEFAULT_PAGE_SIZE,
@@ -102,7 +108,7 @@ export class RequestCheck {
       this.#note(
         new StoreError(
           "COLLECTION_NOT_ALLOWED",
-          "collection_name is none that this server serves; leave it empty for the default, or have the server configured to allow it",
+          "collection_name is none that this server serves; leave it empty for the default, or have the server started with its name in --collections (EXECUTION_STORE_COLLECTIONS)",
         ),
       );
     }
@@ -160,8 +166,7 @@ export class RequestCheck {
     const document = this.#document(expected, expectedBson, "expected");
     const bytes = document.length + value.length;
     if (bytes > MAX_VALUE_BYTES) {
-      const problem = `expected and value take ${bytes} bytes together as BSON; expected at most ${MAX_VALUE_BYTES}, so compare by etag or store less`;
-      this.#note(new StoreError("VALUE_TOO_LARGE", problem));
+      this.#note(expectedAndValueTooLarge(bytes));
     }
     return { value: document };
   }

@@ -17,14 +17,14 @@ import {
   type ValueForm,
   writeDocumentField,
 } from "./document-field.js";
-import { bytesFieldSize, stringFieldSize, stringItemSize, WireWriter } from "./wire-writer.js";
+import { bytesFieldSize, MessageWriter, stringFieldSize, stringItemSize } from "./message-writer.js";
 
 /** The page token for a place in a list; empty for undefined. */
 export type TokenOf<Cursor> = (next: Cursor | undefined) => string;
 
 /** GetKeyResponse, UpdateTtlResponse, UpdatePolicyResponse: `document = 1`. */
 export function documentResponse(measured: MeasuredDocument): EncodedMessage {
-  const writer = new WireWriter(documentFieldSize(measured));
+  const writer = new MessageWriter(documentFieldSize(measured));
   writeDocumentField(writer, 10, measured);
   return writer.finish();
 }
@@ -37,7 +37,7 @@ export function metadataResponse(document: KeyDocument): EncodedMessage {
 /** SetKeyResponse, SetCacheKeyResponse and BatchSetKeysResponse.Result: `document = 1`, `created = 2`. */
 export function setResponse({ document, created }: SetResult): EncodedMessage {
   const measured = measureDocument(document, "none");
-  const writer = new WireWriter(documentFieldSize(measured) + (created ? 2 : 0));
+  const writer = new MessageWriter(documentFieldSize(measured) + (created ? 2 : 0));
   writeDocumentField(writer, 10, measured);
   if (created) writer.byte(16).byte(1);
   return writer.finish();
@@ -46,7 +46,9 @@ export function setResponse({ document, created }: SetResult): EncodedMessage {
 /** SetKeyIfAbsentResponse, CompareAndSetKeyResponse: `set = 1`, `document = 2`. */
 export function conditionalSetResponse({ set, document }: ConditionalSetResult): EncodedMessage {
   const measured = document === undefined ? undefined : measureDocument(document, "none");
-  const writer = new WireWriter((set ? 2 : 0) + (measured === undefined ? 0 : documentFieldSize(measured)));
+  const writer = new MessageWriter(
+    (set ? 2 : 0) + (measured === undefined ? 0 : documentFieldSize(measured)),
+  );
   if (set) writer.byte(8).byte(1);
   if (measured !== undefined) writeDocumentField(writer, 18, measured);
   return writer.finish();
@@ -61,7 +63,7 @@ export function batchSetResponse(results: readonly SetResult[]): EncodedMessage 
 function repeatedResponse(messages: readonly Uint8Array[], token: string): EncodedMessage {
   let size = stringFieldSize(token);
   for (const message of messages) size += bytesFieldSize(message.length);
-  const writer = new WireWriter(size);
+  const writer = new MessageWriter(size);
   for (const message of messages) writer.bytesField(10, message);
   return writer.stringField(18, token).finish();
 }
@@ -79,7 +81,7 @@ export function namesPage(page: Page<string, string>, token: TokenOf<string>): E
     count += 1;
   }
   const next = token(nextCursor(page, count, (name) => name));
-  const writer = new WireWriter(size + stringFieldSize(next));
+  const writer = new MessageWriter(size + stringFieldSize(next));
   for (const name of page.items.slice(0, count)) writer.stringItem(10, name);
   return writer.stringField(18, next).finish();
 }
@@ -100,7 +102,7 @@ export function documentsPage(
     size += added;
   }
   const next = token(nextCursor(page, documents.length, (document) => document.key));
-  const writer = new WireWriter(size + stringFieldSize(next));
+  const writer = new MessageWriter(size + stringFieldSize(next));
   for (const measured of documents) writeDocumentField(writer, 10, measured);
   return writer.stringField(18, next).finish();
 }
@@ -149,7 +151,7 @@ export function batchGetResponse(
     }
     done += 1;
   }
-  const writer = new WireWriter(size);
+  const writer = new MessageWriter(size);
   for (const measured of documents) writeDocumentField(writer, 10, measured);
   for (const key of missing) writer.stringItem(18, key);
   for (const key of keys.slice(done)) writer.stringItem(26, key);

@@ -69,7 +69,8 @@ export interface GrpcServer {
 const FLUSH_MS = 250;
 
 const CHANNEL_OPTIONS = {
-  "grpc.max_receive_message_length": MAX_REQUEST_BYTES,
+  // A little more than a request may have: what is just over the limit is refused with details, not by the library.
+  "grpc.max_receive_message_length": MAX_REQUEST_BYTES + 1024 * 1024,
   "grpc.max_send_message_length": MAX_RESPONSE_BYTES,
   // Without a bound one connection could open any number; this leaves room for thousands of watches and for unary
   // calls beside them.

@@ -4,11 +4,7 @@ import type { Any } from "../../gen/ts/google/protobuf/any.js";
 import { BadRequest, ErrorInfo, ResourceInfo, RetryInfo } from "../../gen/ts/google/rpc/error_details.js";
 import { Status as RpcStatus } from "../../gen/ts/google/rpc/status.js";
 import type { ErrorKind, FieldViolation, Outcome, StoreError } from "../store/errors.js";
-
-/** The `domain` of every ErrorInfo. */
-export const ERROR_DOMAIN = "execution-store";
-/** The trailer that holds the google.rpc.Status. */
-export const STATUS_TRAILER = "grpc-status-details-bin";
+import { DETAIL_TYPE_PREFIX, ERROR_DOMAIN } from "../store/wire-names.js";
 
 // gRPC's C core, and with it Python's clients, may drop a response whose header block exceeds 8 KiB. These two
 // bounds keep the status message, its copy in the details, and the details themselves below that.
@@ -65,7 +61,7 @@ interface DetailCodec<Message> {
 
 function pack<Message>(name: string, codec: DetailCodec<Message>, message: Message): Any {
   const value = Buffer.from(codec.encode(message, new BinaryWriter()).finish());
-  return { typeUrl: `type.googleapis.com/google.rpc.${name}`, value };
+  return { typeUrl: `${DETAIL_TYPE_PREFIX}${name}`, value };
 }
 
 /** Shortens a message so that it takes at most MAX_MESSAGE_CHARS in the percent-encoding of grpc-message. */

@@ -154,13 +154,13 @@ export function isStoreError(error: unknown, kindOrReason?: ErrorKind | Reason):
   );
 }
 
-/** The same error with another outcome. */
-export function withOutcome(error: StoreError, outcome: Outcome): StoreError {
-  const { reason, message, violations, resource, retryAfterMs, errorId, cause } = error;
+/** The same error with another outcome, and perhaps other words. */
+export function withOutcome(error: StoreError, outcome: Outcome, message = error.message): StoreError {
+  const { reason, violations, resource, retryAfterMs, errorId, cause } = error;
   return new StoreError(reason, message, {
     violations,
     outcome,
-    cause,
+    cause: cause ?? error,
     ...(resource !== undefined && { resource }),
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     ...(errorId !== undefined && { errorId }),

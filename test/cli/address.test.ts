@@ -2,8 +2,10 @@ import { homedir } from "node:os";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parseAddress } from "../../src/config/address.js";
+import { maskUri } from "../../src/config/mask-uri.js";
 import { nearest } from "../../src/config/nearest.js";
-import { maskUri, parseStoreUri } from "../../src/config/store-uri.js";
+import { quote } from "../../src/config/quote.js";
+import { parseStoreUri } from "../../src/config/store-uri.js";
 
 describe("parseAddress", () => {
   it.each([
@@ -82,7 +84,7 @@ describe("parseStoreUri", () => {
     expect(parseStoreUri("lmdb:~/x").path).toBe(resolve(homedir(), "x"));
   });
 
-  it.each(["lmdb:", "lmdb://x", "lmdb:///x", "lmdb:a\0b"])("refuses %j", (text) => {
+  it.each(["lmdb:", "lmdb://x", "lmdb:///x", "lmdb:a\0b", "lmdb:mongodb://h/x"])("refuses %j", (text) => {
     expect(() => parseStoreUri(text)).toThrow("expected lmdb:PATH");
   });
 
@@ -111,6 +113,20 @@ describe("maskUri", () => {
       "a mongodb://***@db1,db2/x and http://***@h b",
     );
     expect(maskUri("lmdb:/var/x@y")).toBe("lmdb:/var/x@y");
+    expect(maskUri("at mongo://u:p/w?#@h/x now")).toBe("at mongo://***@h/x now");
+  });
+});
+
+describe("quote", () => {
+  it.each([
+    ["mongodb://u:hunter2@h/x", "mongodb://***@h/x"],
+    ["mongodb://u:hun/ter2 hunter2@h", "mongodb://***@h"],
+    ["lmdb:mongodb://u:hunter2@h", "lmdb:mongodb://***@h"],
+    ["u:hunter2@h", "***@h"],
+    ["./data@home", "./data@home"],
+    ["10", "10"],
+  ])("shows %s as %s", (text, shown) => {
+    expect(quote(text)).toBe(JSON.stringify(shown));
   });
 });
 

@@ -39,6 +39,12 @@ export function buildBeforeTests(): void {
   });
 }
 
+/** What buildBeforeTests() has built, laid out as dist/ is. */
+export function builtFolder(): string {
+  if (main === undefined) throw new Error("call buildBeforeTests() first");
+  return join(main, "../..");
+}
+
 /** How a command line is run. */
 export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;

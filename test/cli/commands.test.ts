@@ -327,14 +327,32 @@ describe.concurrent("client commands", { timeout: 120_000 }, () => {
       run(["get", "s", "k", "--timeout", "5"]),
       run(["get", "s", "k"], { env: { EXECUTION_STORE_ADDRESS: "nowhere" } }),
       run(["get", "s".repeat(256), "k"]),
+      run(["set", "s", "-x", "1"]),
+      run(["get", "s", "k", "--timeout", "5s", "--timeout", "6s"]),
+      run(["set", "s", "k", "1", "--ttl", "5s", "--ttl=6s"]),
+      run(["get", "s", "k", "--jsn"]),
+      run(["get", "s", "k", "--address", "mongodb://u:hunter2@h/x"]),
+      run(["mongodb://u:hunter2@h/x"]),
     ]);
     for (const { code, stdout, stderr } of results) {
       expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
       expect(stderr).toMatch(/^execution-store: [^\n]+\n$/);
     }
     expect(results[4]?.stderr).toContain(
-      'the variable EXECUTION_STORE_ADDRESS "nowhere" is not an address; expected',
+      "the variable EXECUTION_STORE_ADDRESS has no host or no port; expected HOST:PORT",
     );
+    const sentences = results.map(({ stderr }) => stderr.slice("execution-store: ".length, -1));
+    expect(sentences[1]).toBe(
+      "too many arguments for 'get'; expected 2 arguments but got 3; --help explains the command",
+    );
+    expect(sentences[2]).toMatch(/^--dataset is not an ObjectId; expected 24 hex digits/);
+    expect(sentences[6]).toBe(
+      "unknown option '-x'; put names that begin with - behind --; --help explains the command",
+    );
+    expect(sentences[7]).toBe("--timeout is given more than once; expected it once");
+    expect(sentences[8]).toBe("--ttl is given more than once; expected it once");
+    expect(sentences[9]).toBe("unknown option '--jsn' (Did you mean --json?); --help explains the command");
+    expect(sentences.join("\n")).not.toContain("hunter2");
   });
 
   it("an unreachable server is exit code 4", async () => {

@@ -158,10 +158,10 @@ describe("the configuration of serve", () => {
     ["history_time: 1h", /^"history_time" in .*server\.yaml is no option; did you mean history-time\?$/],
     ["colour: red", /^"colour" in .* is no option; expected one of store, listen, /],
     ["config: other.yaml", /^"config" in .* is no option/],
-    ["history-time: 10", /^history-time in .*server\.yaml "10" has no unit/],
-    ["history-time:", /^history-time in .* has no value; expected a single value$/],
-    ["history-time: [1h]", /^history-time in .* is a list; expected a single value$/],
-    ["listen: {a: 1}", /^listen in .* is not a plain value; expected text or a list of texts$/],
+    ["history-time: 10", /^in .*server\.yaml, history-time "10" has no unit; expected /],
+    ["history-time:", /^in .*server\.yaml, history-time has no value; expected a single value$/],
+    ["history-time: [1h]", /^in .*server\.yaml, history-time is a list; expected a single value$/],
+    ["listen: {a: 1}", /^in .*server\.yaml, listen is not a plain value; expected text or a list of texts$/],
     ["store: a\nstore: b", /is neither YAML nor JSON: line 2, column 1: /],
     ['{"store": "a"', /is neither YAML nor JSON: line 1, column \d+: /],
     ["store: *nowhere", /is neither YAML nor JSON: .*nowhere/],
@@ -170,6 +170,33 @@ describe("the configuration of serve", () => {
   ])("refuses the file %j in a sentence", async (content, message) => {
     await expect(loadFile(content)).rejects.toThrow(message);
     await expect(loadFile(content)).rejects.toThrow(/^[^\n]*$/);
+  });
+
+  it("repeats no password, wherever a URI was put by mistake", async () => {
+    const uri = "mongodb://me:hun/ter2@db/x";
+    const attempts = [
+      ...Object.values(SERVE_OPTIONS)
+        .filter((option) => option.placeholder !== undefined && option.name !== "listen")
+        .map((option) => load({ [camel(option.name)]: uri })),
+      load({ listen: [uri] }),
+      load({ collections: [`$${uri}`] }),
+      load({ store: `lmdb:${uri}` }),
+      load({ store: uri.replace("mongodb", "lmdb") }),
+      load({ store: "me:hun/ter2@db" }),
+      load({}, { EXECUTION_STORE_ALLOW_REMOTE: uri }),
+      loadFile(`"${uri}": 1`),
+      loadFile(`? ${uri}`),
+      loadFile(`log-level: ${uri}`),
+      loadFile(`store: *${uri}`),
+      loadFile(`store: !${uri} x`),
+    ];
+    const outcomes = await Promise.allSettled(attempts);
+    const messages = outcomes.flatMap((outcome) =>
+      outcome.status === "rejected" ? [String(outcome.reason)] : [],
+    );
+    // A URI may name a collection; all else is refused.
+    expect(messages.length).toBeGreaterThanOrEqual(attempts.length - 2);
+    for (const message of messages) expect(message).not.toContain("ter2");
   });
 
   it("says why a file cannot be read", async () => {

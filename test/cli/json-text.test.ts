@@ -2,6 +2,8 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { jsonToWire } from "../../src/cli/json-to-wire.js";
 import { wireToJson } from "../../src/cli/wire-to-json.js";
+import { MAX_JSON_LEVELS } from "../../src/store/limits.js";
+import { jsonToBson } from "../../src/value/json-to-bson.js";
 
 const through = (text: string, indent = 0): string => wireToJson(jsonToWire(text), indent);
 
@@ -114,9 +116,18 @@ describe("JSON text through the wire's bytes", () => {
     ["1e999", "line 1, column 1: the number is too large for a double"],
     ["[9007199254740993]", "line 1, column 2: the whole number has more digits than a double holds"],
     ['"\\ud800"', "line 1, column 1: half of a surrogate pair"],
-    ["[".repeat(101), "it nests too deep"],
+    ["[".repeat(101), "it nests too deep; expected at most 30 levels"],
   ])("says where %j is wrong", (text, expected) => {
     expect(() => jsonToWire(text)).toThrow(expected);
+  });
+
+  it("leaves the last level room for every form of Extended JSON", () => {
+    const form = '{"$dbPointer":{"$ref":"a","$id":{"$oid":"65f0c0ffee65f0c0ffee65f0"}}}';
+    const nested = (levels: number) => "[".repeat(levels) + form + "]".repeat(levels);
+    expect(() => jsonToBson(jsonToWire(nested(MAX_JSON_LEVELS)), "value")).not.toThrow();
+    expect(() => jsonToBson(jsonToWire(nested(MAX_JSON_LEVELS + 1)), "value")).toThrow(
+      `at most ${MAX_JSON_LEVELS} levels`,
+    );
   });
 
   it("never repeats the value in an error", () => {

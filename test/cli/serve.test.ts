@@ -1,12 +1,30 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdir, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { buildBeforeTests, firstAddress, runCli, spawnCli, startServer, withFolder } from "./cli-process.js";
+import {
+  buildBeforeTests,
+  builtFolder,
+  firstAddress,
+  runCli,
+  spawnCli,
+  startServer,
+  withFolder,
+} from "./cli-process.js";
 
 buildBeforeTests();
 
+const ROOT = join(import.meta.dirname, "../..");
 const LISTEN = ["--listen", "127.0.0.1:0"];
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 /** Starts that must fail share their form: one sentence on stderr, nothing on stdout. */
 async function refused(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
@@ -30,6 +48,91 @@ describe.concurrent("serve", { timeout: 60_000 }, () => {
       const { code, log } = await server.ended;
       expect(code).toBe(0);
       expect(log.map(({ msg }) => msg)).toEqual(["serving", "stopping", "stopped"]);
+    });
+  });
+
+  it("stops without a drain, and with 0, on a SIGTERM during the start", async () => {
+    await withFolder(async (folder) => {
+      // So many addresses that the start outlasts the way of the signal; the drain would outlast the test.
+      const listen = Array.from({ length: 300 }, () => LISTEN).flat();
+      const args = ["--drain-delay", "1h", "--log-level", "debug", "--store", `lmdb:${folder}/x`];
+      const child = spawnCli(["serve", ...args, ...listen]);
+      let log = "";
+      child.stderr.on("data", (chunk: Buffer) => (log += chunk.toString()));
+      const ended = once(child, "close");
+      await once(child.stderr, "data");
+      child.kill("SIGTERM");
+      expect(await ended).toEqual([0, null]);
+      expect(log.split("\n").filter((line) => / ?"msg":"(?:starting|serving|stopp)/.test(line))).toEqual([
+        expect.stringContaining('"starting"'),
+        expect.stringContaining('"stopping"'),
+        expect.stringContaining('"stopped"'),
+      ]);
+    });
+  });
+
+  it("stops when npm, which started it, is told to", async () => {
+    await withFolder(async (folder) => {
+      const { scripts } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8")) as {
+        scripts: Record<string, string>;
+      };
+      // The script as it is, on what was built for these tests.
+      await writeFile(join(folder, "package.json"), JSON.stringify({ scripts: { start: scripts["start"] } }));
+      await symlink(builtFolder(), join(folder, "dist"));
+      const child = spawn("npm", ["start", "--", "--store", `lmdb:${folder}/x`, ...LISTEN], {
+        cwd: folder,
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      const ended = once(child, "close");
+      let log = "";
+      for await (const chunk of child.stderr) {
+        log += String(chunk);
+        if (log.includes('"msg":"serving"')) break;
+      }
+      const pid = Number(/"pid":(\d+)/.exec(log)?.[1]);
+      expect(pid).toBeGreaterThan(0);
+      try {
+        child.kill("SIGTERM");
+        expect(await ended).toEqual([0, null]);
+        await expect.poll(() => isRunning(pid), { timeout: 10_000 }).toBe(false);
+      } finally {
+        if (isRunning(pid)) process.kill(pid, "SIGKILL");
+      }
+    });
+  });
+
+  it("warns of variables that no option has", async () => {
+    await withFolder(async (folder) => {
+      const env = { EXECUTION_STORE_LISTN: "127.0.0.1:1", EXECUTION_STORE_TIMEOUT: "1s" };
+      const server = await startServer(["--store", `lmdb:${folder}/x`, ...LISTEN], { env });
+      server.kill("SIGTERM");
+      const { log } = await server.ended;
+      expect(log.filter(({ level }) => level === "warn").map(({ msg }) => msg)).toEqual([
+        "the variable EXECUTION_STORE_LISTN belongs to no option and is ignored; did you mean EXECUTION_STORE_LISTEN?",
+      ]);
+    });
+  });
+
+  it("refuses an option given twice, of which one would be ignored", async () => {
+    expect(await refused(["--history-time", "1h", "--history-time", "2h"])).toEqual({
+      code: 2,
+      sentence: "--history-time is given more than once; expected it once",
+    });
+  });
+
+  it("exits with 1 if a socket's folder is not there, or is a file", async () => {
+    await withFolder(async (folder) => {
+      const store = ["--store", `lmdb:${folder}/x`];
+      const missing = `unix:${folder}/none/s.sock`;
+      expect(await refused([...store, "--listen", missing])).toEqual({
+        code: 1,
+        sentence: `cannot listen on ${missing}, since the folder ${folder}/none does not exist; create it, or choose another --listen`,
+      });
+      await writeFile(join(folder, "file"), "");
+      const { code, sentence } = await refused([...store, "--listen", `unix:${folder}/file/s.sock`]);
+      expect(code).toBe(1);
+      expect(sentence).toContain(`${folder}/file is no folder`);
+      expect(sentence).not.toContain("port");
     });
   });
 

@@ -6,6 +6,8 @@ import {
   BatchGetKeysResponse,
   BatchSetKeysRequest,
 } from "../../gen/ts/execution_store/v1/execution_store.js";
+import { ExecutionStore } from "../../src/client/execution-store.js";
+import type { SetEntry } from "../../src/client/options.js";
 import { RawValue } from "../../src/client/raw-value.js";
 import { ExecutionStoreService } from "../../src/client/service.js";
 import { StoreError } from "../../src/store/errors.js";
@@ -62,6 +64,39 @@ test("sends nothing for nothing", async () => {
   expect(await service.batchSetKeys("s", [])).toEqual([]);
   expect(await service.batchGetKeys("s", [])).toEqual(new Map());
   expect(await service.batchDeleteKeys("s", [])).toBe(0);
+});
+
+test.each([
+  ["", "STORE_NAME_INVALID"],
+  ["s".repeat(256), "STORE_NAME_INVALID"],
+  [undefined as unknown as string, "STORE_NAME_INVALID"],
+])("refuses the store name %j, also for nothing", async (name, reason) => {
+  await expect(service.batchSetKeys(name, [])).rejects.toMatchObject({ reason, outcome: "NOT_APPLIED" });
+  await expect(service.batchGetKeys(name, [])).rejects.toMatchObject({ reason, outcome: undefined });
+  await expect(service.batchDeleteKeys(name, [])).rejects.toMatchObject({ reason, outcome: "NOT_APPLIED" });
+});
+
+test.each(["abc", undefined, null, 5, { a: 1 }])("refuses %o in place of a list", async (items) => {
+  const refused = {
+    reason: "CLIENT_OPTION_INVALID",
+    message: expect.stringMatching(/^(?:keys|entries) is not a list; expected/),
+  };
+  const wrong = items as unknown as never[];
+  const written = { ...refused, outcome: "NOT_APPLIED" };
+  await expect(service.batchGetKeys("s", wrong)).rejects.toMatchObject(refused);
+  await expect(service.batchDeleteKeys("s", wrong)).rejects.toMatchObject(written);
+  await expect(service.batchSetKeys("s", wrong)).rejects.toMatchObject(written);
+  const store = ExecutionStore.create("s", { service });
+  await expect(store.setMany(wrong)).rejects.toMatchObject(written);
+  await expect(store.getMany(wrong)).rejects.toMatchObject(refused);
+});
+
+test("refuses an entry that is no object", async () => {
+  await expect(service.batchSetKeys("s", [null as unknown as SetEntry])).rejects.toMatchObject({
+    reason: "CLIENT_OPTION_INVALID",
+    violations: [{ field: "entries[0]" }],
+    outcome: "NOT_APPLIED",
+  });
 });
 
 test("reads more than one answer holds, in every encoding", async () => {

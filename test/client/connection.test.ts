@@ -68,6 +68,27 @@ describe("deadlines", () => {
     expect(server.calls[0]?.deadline).toBe(Number.POSITIVE_INFINITY);
   });
 
+  test.each([1e9 + 1, 2 ** 31, 1e14, 1e18, Number.MAX_SAFE_INTEGER, Number.MAX_VALUE])(
+    "of %d milliseconds are none",
+    async (timeoutMs) => {
+      const peer = await scripted(present);
+      await open({ address: peer.address, timeoutMs }).hasKey("s", "k");
+      await open({ address: peer.address }).hasKey("s", "k", { timeoutMs });
+      expect(peer.calls.map(({ deadline }) => deadline)).toEqual([Infinity, Infinity]);
+      const server = await startTestServer();
+      closing.push(() => server.close());
+      expect((await open({ address: server.address }).setKey("s", "k", 1, { timeoutMs })).created).toBe(true);
+    },
+  );
+
+  test("of 1e9 milliseconds are kept", async () => {
+    const server = await scripted(present);
+    const end = Date.now() + 1e9;
+    await open({ address: server.address, timeoutMs: 1e9 }).hasKey("s", "k");
+    // Times this long travel in seconds.
+    expect(Math.abs(Number(server.calls[0]?.deadline) - end)).toBeLessThan(10_000);
+  });
+
   test("end a call that finds no connection, of which certainly nothing was written", async () => {
     // A listener that accepts and never says a word of HTTP/2.
     const { createServer } = await import("node:net");

@@ -39,7 +39,7 @@ function fieldsOf(error: StoreError): object {
 }
 
 async function unreachable(address: string): Promise<StoreError> {
-  service = new ExecutionStoreService({ address, retry: { maxAttempts: 2, initialBackoffMs: 1 } });
+  service = new ExecutionStoreService({ address, retry: { initialBackoffMs: 1, waitForServerMs: 50 } });
   return failure(service.setKeyIfAbsent("s", "k", 1));
 }
 
@@ -62,6 +62,12 @@ describe("errors of the service", () => {
       (await answering(thrown)).getStore("s").then((store) => store ?? Promise.reject(thrown)),
     );
     expect({ ...fieldsOf(read), outcome: "NOT_APPLIED" }).toEqual(fieldsOf(thrown));
+  });
+
+  test.each(["key", "store", "service"] as const)("the resource of type %s arrives", async (type) => {
+    const resource = { type, name: "n" };
+    const thrown = new StoreError("NOT_FOUND", "is not there", { resource });
+    expect((await failure((await answering(thrown)).hasKey("s", "k"))).resource).toEqual(resource);
   });
 
   test("UNKNOWN arrives, too", async () => {
@@ -91,6 +97,7 @@ describe("errors of the service", () => {
     expect(await failure(service.withContext({ collectionName: "no" }).countStores())).toMatchObject({
       reason: "COLLECTION_NOT_ALLOWED",
       kind: "PERMISSION_DENIED",
+      message: expect.stringMatching(/--collections \(EXECUTION_STORE_COLLECTIONS\)/),
     });
     expect(await failure(service.listKeys("s", { pageSize: 10_001 }).toArray())).toMatchObject({
       reason: "PAGE_SIZE_INVALID",

@@ -67,13 +67,81 @@ test.each([
   [{ maxAttempts: 1.5 }, "retry.maxAttempts"],
   [{ initialBackoffMs: -1 }, "retry.initialBackoffMs"],
   [{ maxBackoffMs: Number.NaN }, "retry.maxBackoffMs"],
+  [{ waitForServerMs: -1 }, "retry.waitForServerMs"],
+  [{ waitForServerMs: Number.NaN }, "retry.waitForServerMs"],
+  [{ waitForServerMs: "5" as unknown as number }, "retry.waitForServerMs"],
 ])("refuses %o", (retry, field) => {
   expect(() => new ExecutionStoreService({ retry })).toThrow(
     expect.objectContaining({
       reason: "CLIENT_OPTION_INVALID",
-      violations: [expect.objectContaining({ field })],
+      violations: [{ field, description: expect.stringMatching(/^is not .*; expected /) }],
     }),
   );
+});
+
+test("waits ten seconds for a server unless told otherwise, and not at all without retries", () => {
+  expect(retryPolicy().waitForServerMs).toBe(10_000);
+  expect(retryPolicy({ maxAttempts: 1 }).waitForServerMs).toBe(10_000);
+  expect(retryPolicy(false)).toMatchObject({ maxAttempts: 1, waitForServerMs: 0 });
+});
+
+/** An address where nobody listens. */
+async function nowhere(): Promise<string> {
+  const gone = await startScriptedServer(() => "never");
+  gone.close();
+  return gone.address;
+}
+
+describe("while no server is there", () => {
+  test("a call waits for one, longer than its attempts would take", async () => {
+    const address = await nowhere();
+    const retry = { maxAttempts: 1, initialBackoffMs: 5, maxBackoffMs: 20 };
+    await using service = new ExecutionStoreService({ address, retry });
+    const call = service.hasKey("s", "k");
+    // This one shows how far the other has come: it ends after many attempts.
+    await expect(service.hasKey("s", "k", { timeoutMs: 300 })).rejects.toMatchObject({ name: "StoreError" });
+    const present = HasKeyResponse.encode({ exists: true }).finish();
+    const server = await startScriptedServer(() => present, { listen: address });
+    expect(await call).toBe(true);
+    expect(server.calls.length).toBe(1);
+    server.close();
+  });
+
+  test.each([
+    [{ waitForServerMs: 0 }, 0, 1000],
+    [false as const, 0, 1000],
+    [{ waitForServerMs: 300, initialBackoffMs: 5, maxBackoffMs: 20 }, 250, 2000],
+  ])("a call with %o ends in time", async (retry, least, most) => {
+    await using service = new ExecutionStoreService({ address: await nowhere(), retry });
+    const start = performance.now();
+    await expect(service.hasKey("s", "k")).rejects.toMatchObject({ reason: "SERVER_UNREACHABLE" });
+    const took = performance.now() - start;
+    expect(took).toBeGreaterThanOrEqual(least);
+    expect(took).toBeLessThan(most);
+  });
+
+  test("a call with Infinity has its own time", async () => {
+    const retry = { waitForServerMs: Number.POSITIVE_INFINITY, initialBackoffMs: 5, maxBackoffMs: 20 };
+    await using service = new ExecutionStoreService({ address: await nowhere(), retry });
+    const start = performance.now();
+    await expect(service.hasKey("s", "k", { timeoutMs: 300 })).rejects.toMatchObject({ name: "StoreError" });
+    expect(performance.now() - start).toBeGreaterThanOrEqual(250);
+  });
+
+  test("a call ends its wait when its caller gives up, or the service closes", async () => {
+    const retry = { initialBackoffMs: 10_000, maxBackoffMs: 10_000, waitForServerMs: 20_000 };
+    const service = new ExecutionStoreService({ address: await nowhere(), retry });
+    const controller = new AbortController();
+    const given = expect(service.setKey("s", "k", 1, { signal: controller.signal })).rejects.toMatchObject({
+      reason: "CANCELLED",
+      outcome: "NOT_APPLIED",
+    });
+    const closed = expect(service.setKey("s", "k", 1)).rejects.toMatchObject({ outcome: "NOT_APPLIED" });
+    controller.abort();
+    await given;
+    await service.close();
+    await closed;
+  });
 });
 
 describe("against a server", () => {

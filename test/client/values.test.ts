@@ -106,7 +106,34 @@ test("refuses an expected and a new value that do not fit into one request", asy
   const half = "x".repeat(9_000_000);
   await service.setKey("values", "k", 1);
   await expect(service.compareAndSetKey("values", "k", { expected: half }, half)).rejects.toMatchObject({
-    kind: "RESOURCE_EXHAUSTED",
+    reason: "VALUE_TOO_LARGE",
     outcome: "NOT_APPLIED",
+    message: expect.stringMatching(/^expected and value take \d+ bytes together/),
+  });
+});
+
+test("refuses an expected and a new value over 15 MiB together without sending them", async () => {
+  const nobody = new ExecutionStoreService({ address: "127.0.0.1:1", retry: false });
+  const half = "x".repeat(7_900_000);
+  await expect(nobody.compareAndSetKey("values", "k", { expected: half }, half)).rejects.toMatchObject({
+    reason: "VALUE_TOO_LARGE",
+    outcome: "NOT_APPLIED",
+  });
+  await nobody.close();
+});
+
+test.each([
+  ["a key", (client: ExecutionStoreService) => client.hasKey("s", 5 as unknown as string)],
+  ["a store name", (client: ExecutionStoreService) => client.hasStore(undefined as unknown as string)],
+  ["a policy", (client: ExecutionStoreService) => client.updatePolicy("s", "k", "keep" as "evict")],
+  ["a page size", (client: ExecutionStoreService) => client.listKeys("s", { pageSize: 0.5 }).page()],
+  [
+    "an encoding",
+    (client: ExecutionStoreService) => client.getKey("s", "k", { encoding: "json" as "plain" }),
+  ],
+])("says what it expected in place of %s", async (_name, call) => {
+  await expect(call(service)).rejects.toMatchObject({
+    kind: "INVALID_ARGUMENT",
+    message: expect.stringMatching(/^(?:key|store_name|policy|page_size|encoding) is .*; expected /),
   });
 });

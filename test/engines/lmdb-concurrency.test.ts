@@ -66,7 +66,7 @@ test("a deletion removes all that its caller could read before", async () => {
   let tried = 0;
   for (let round = 0; round < 200 && tried < 5; round += 1) {
     let acknowledged = false;
-    const set = engine.setKey(SCOPE, "store", "key", WRITE).then(() => {
+    const set = engine.setKey(SCOPE, "store", "key", WRITE).finally(() => {
       acknowledged = true;
     });
     while (!acknowledged && !(await engine.hasKey(SCOPE, "store", "key"))) {

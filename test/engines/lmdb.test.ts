@@ -98,12 +98,15 @@ describe("the directory", () => {
   });
 });
 
-test.runIf(existsSync("/proc/version"))("a path where no directory can be made is refused at once", async () => {
-  await expect(openEngine("/proc/no/such/place")).rejects.toMatchObject({
-    reason: "DIRECTORY_UNUSABLE",
-    message: expect.stringContaining("/proc/no/such/place") as string,
-  });
-});
+test.runIf(existsSync("/proc/version"))(
+  "a path where no directory can be made is refused at once",
+  async () => {
+    await expect(openEngine("/proc/no/such/place")).rejects.toMatchObject({
+      reason: "DIRECTORY_UNUSABLE",
+      message: expect.stringContaining("/proc/no/such/place") as string,
+    });
+  },
+);
 
 describe("what is kept across a restart", () => {
   test("documents, etags and the order of versions, also of removed keys", async () => {

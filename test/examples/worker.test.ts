@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { ExecutionStore } from "execution-store";
 import { expect, onTestFinished, test } from "vitest";
 import { type Analysis, analyze, contentHash } from "../../examples/typescript/analyze.js";
@@ -65,6 +66,7 @@ test("a second run is served from the store and says what it saved", async () =>
   const second = await runWorker({ folder, store });
   expect(second).toMatchObject({ computed: 0, served: first.total, total: first.total });
   expect(second.savedMs).toBeGreaterThan(0);
+  expect(second.savedMs).toBe(Number(second.savedMs.toFixed(3)));
   expect(second.savedBytes).toBeGreaterThan(100_000);
   expect(await store.get<Progress>("progress")).toEqual(second);
   const hash = await contentHash(join(folder, "pixel.png"));
@@ -112,6 +114,22 @@ function startWorker(address: string, folder: string) {
     stdio: ["ignore", "pipe", "inherit"],
   });
 }
+
+test.each([
+  ["an unknown flag", ["--colour"]],
+  ["a flag without its value", ["folder", "--store"]],
+  ["two folders", ["one", "two"]],
+  ["no folder", []],
+])("%s is answered with the usage and exit code 2", async (_, args) => {
+  const main = join(ROOT, "examples/typescript/main.ts");
+  const worker = spawn(process.execPath, ["--import", "tsx", main, ...args], {
+    cwd: ROOT,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const [complaint, exit] = await Promise.all([text(worker.stderr), once(worker, "exit")]);
+  expect(exit).toEqual([2, null]);
+  expect(complaint).toMatch(/^usage: npm run example -- FOLDER/);
+});
 
 test("killed half-way, the next run continues", async () => {
   const { address, store } = await openStore();

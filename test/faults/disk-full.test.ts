@@ -28,7 +28,7 @@ test("a full disk refuses writes in plain words, serves reads, and recovers by i
   const ballast = join(disk, "ballast");
   writeFileSync(ballast, Buffer.alloc(4 << 20));
   const server = await startServer(["--store", `lmdb:${path}`, "--listen", "127.0.0.1:0"]);
-  onTestFinished(() => void server.kill("SIGKILL"));
+  onTestFinished(() => server.kill("SIGKILL"));
   await using store = ExecutionStore.create("store", { address: firstAddress(server) });
   const written = new Map<string, string>();
   const errors: unknown[] = [];

@@ -1,11 +1,13 @@
 import { createChannel, createClient, waitForChannelReady } from "nice-grpc";
 import { afterEach, describe, expect, it } from "vitest";
 import {
+  HealthCheckRequest,
   HealthDefinition,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../gen/ts/grpc/health/v1/health.js";
 import { createGrpcServer } from "../../src/grpc/server.js";
 import { createModelEngine } from "../support/model-engine.js";
+import { createWireClient, type WireError } from "./wire-client.js";
 
 const SERVICE = "execution_store.v1.StoreService";
 
@@ -17,10 +19,24 @@ afterEach(async () => {
 async function start() {
   const server = createGrpcServer({ engine: createModelEngine() });
   cleanups.push(() => server.shutdown({ graceMs: 0 }));
-  const channel = createChannel(await server.listen("127.0.0.1:0"));
+  const address = await server.listen("127.0.0.1:0");
+  const channel = createChannel(address);
   cleanups.push(() => channel.close());
   await waitForChannelReady(channel, new Date(Date.now() + 10_000));
-  return { server, client: createClient(HealthDefinition, channel) };
+  return { address, server, client: createClient(HealthDefinition, channel) };
+}
+
+/** The error of a check, with its details. */
+async function wireFailure(address: string, request: { service: string }): Promise<WireError> {
+  const client = createWireClient(address);
+  try {
+    return await client.failRaw(
+      `/${HealthDefinition.fullName}/Check`,
+      HealthCheckRequest.encode(request).finish(),
+    );
+  } finally {
+    client.close();
+  }
 }
 
 describe("health", () => {
@@ -33,8 +49,17 @@ describe("health", () => {
   });
 
   it("does not know other services", async () => {
-    const { client } = await start();
+    const { address, client } = await start();
     await expect(client.check({ service: "x" })).rejects.toMatchObject({ code: 5 });
+    const error = await wireFailure(address, { service: "x" });
+    expect(error).toMatchObject({
+      code: "NOT_FOUND",
+      reason: "SERVICE_NOT_FOUND",
+      resource: { type: "service", name: "x" },
+    });
+    const long = await wireFailure(address, { service: "\u{1F600}".repeat(100_000) });
+    expect(long.reason).toBe("SERVICE_NOT_FOUND");
+    expect(long.trailerBytes).toBeLessThan(8192);
     for await (const { status } of client.watch({ service: "x" })) {
       expect(status).toBe(ServingStatus.SERVICE_UNKNOWN);
       break;

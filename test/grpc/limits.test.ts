@@ -154,6 +154,7 @@ describe("collections", () => {
       });
       expect(error).toMatchObject({ code: "PERMISSION_DENIED", reason: "COLLECTION_NOT_ALLOWED" });
       expect(error.message).not.toContain("secret");
+      expect(error.message).toContain("--collections (EXECUTION_STORE_COLLECTIONS)");
     },
   );
 });

@@ -104,8 +104,22 @@ describe("bytes that are no request", () => {
 });
 
 describe("requests that are too large", () => {
-  it("are RESOURCE_EXHAUSTED, and the server lives on", async () => {
-    const error = await client.failRaw(path("SetKey"), Buffer.alloc(MAX_REQUEST_BYTES + 1));
+  it("are refused with a reason and a remedy", async () => {
+    for (const extra of [1, 1024 * 1024]) {
+      const error = await client.failRaw(path("SetKey"), Buffer.alloc(MAX_REQUEST_BYTES + extra));
+      expect(error).toMatchObject({
+        code: "RESOURCE_EXHAUSTED",
+        reason: "REQUEST_TOO_LARGE",
+        metadata: { outcome: "NOT_APPLIED" },
+        message: `the request is ${MAX_REQUEST_BYTES + extra} bytes long; expected at most ${MAX_REQUEST_BYTES} (16 MiB), so send less at once`,
+      });
+    }
+    const read = await client.failRaw(path("GetKey"), Buffer.alloc(MAX_REQUEST_BYTES + 1));
+    expect(read).toMatchObject({ reason: "REQUEST_TOO_LARGE", metadata: {} });
+  });
+
+  it("are RESOURCE_EXHAUSTED if they are far too large, and the server lives on", async () => {
+    const error = await client.failRaw(path("SetKey"), Buffer.alloc(MAX_REQUEST_BYTES + 1024 * 1024 + 1));
     expect(error.code).toBe("RESOURCE_EXHAUSTED");
     await expect(client.raw(path("SetKey"), request)).resolves.toBeInstanceOf(Buffer);
   });

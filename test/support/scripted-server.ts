@@ -10,9 +10,10 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { StoreServiceDefinition } from "../../gen/ts/execution_store/v1/execution_store.js";
-import { STATUS_TRAILER, toWireStatus } from "../../src/grpc/status.js";
+import { toWireStatus } from "../../src/grpc/status.js";
 import { StoreError } from "../../src/store/errors.js";
 import { MAX_REQUEST_BYTES } from "../../src/store/limits.js";
+import { STATUS_TRAILER } from "../../src/store/wire-names.js";
 
 /** One call as it came in. */
 export interface ScriptedCall {

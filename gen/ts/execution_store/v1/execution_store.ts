@@ -53,7 +53,9 @@ export const protobufFileName = "execution_store/v1/execution_store.proto";
  * ErrorInfo metadata `outcome` whether anything was written: `NOT_APPLIED` or `UNKNOWN`. Any method may
  * answer UNAVAILABLE (the database cannot be reached; retry), DEADLINE_EXCEEDED, CANCELLED,
  * PERMISSION_DENIED (a `collection_name` that the server does not serve) or INTERNAL (a fault of the
- * service; the message holds an id that the server's log explains).
+ * service; the message holds an id that the server's log explains). All reasons, with what to do about
+ * each, are in docs/errors.md. Two errors are the gRPC library's own and carry no details: UNIMPLEMENTED for
+ * a method that does not exist, and RESOURCE_EXHAUSTED for a request far larger than the limit (over 17 MiB).
  *
  * # Consistency
  * Operations on one key are linearizable, through every server of a deployment. A write is durable
@@ -228,7 +230,7 @@ export interface ListStoresRequest {
 
 /** See StoreService.ListStores. */
 export interface ListStoresResponse {
-  /** A page may be short, or empty, while a token follows. */
+  /** A page may be short, or empty, while a token follows. It is cut at 3 MiB. */
   storeNames: string[];
   /** Empty after the last page. */
   nextPageToken: string;
@@ -577,7 +579,7 @@ export interface ListKeysRequest {
 
 /** See StoreService.ListKeys. */
 export interface ListKeysResponse {
-  /** A page may be short, or empty, while a token follows. */
+  /** A page may be short, or empty, while a token follows. It is cut at 3 MiB. */
   keys: string[];
   /** Empty after the last page. */
   nextPageToken: string;
@@ -751,7 +753,7 @@ export interface ListStoresGlobalRequest {
 
 /** See StoreService.ListStoresGlobal. */
 export interface ListStoresGlobalResponse {
-  /** A page may be short, or empty, while a token follows. Without metadata. */
+  /** A page may be short, or empty, while a token follows. It is cut at 3 MiB. Without metadata. */
   stores: StoreDocument[];
   /** Empty after the last page. */
   nextPageToken: string;

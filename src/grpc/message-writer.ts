@@ -37,7 +37,7 @@ export function stringItemSize(text: string): number {
  * Writes protobuf into one buffer of exactly the size given, which the caller has summed up before: lengths stand
  * before what they measure, and so nothing is copied or grown. Tags are of one byte (fields 1 to 15).
  */
-export class WireWriter {
+export class MessageWriter {
   readonly #bytes: Buffer;
   #position = 0;
 
