@@ -36,7 +36,11 @@ export interface ServiceDefinition {
 /** The default decoder of the protobuf runtime replaces bytes that are no UTF-8: two keys could become one. */
 function decodeUtf8(bytes: Uint8Array): string {
   if (!isUtf8(bytes)) throw new TypeError("invalid UTF-8");
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+  // The reader's bytes are a Buffer already, and this runs for every name of every request.
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return buffer.toString("utf8");
 }
 
 function malformed(): StoreError {
