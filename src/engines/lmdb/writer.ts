@@ -181,7 +181,7 @@ function tooMuchWaiting(): StoreError {
   return new StoreError(
     "WRITES_BACKED_UP",
     "more is being written than the disk takes; send less at a time, and try again in a moment",
-    { outcome: "NOT_APPLIED", retryAfterMs: 1000 },
+    { outcome: "NOT_APPLIED" },
   );
 }
 
