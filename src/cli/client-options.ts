@@ -1,6 +1,6 @@
 import { parseAddress } from "../client/address.js";
 import { InvalidValue } from "../config/invalid-value.js";
-import { optional, single, type Values } from "../config/options.js";
+import { optional, single } from "../config/options.js";
 import { parseDuration } from "../config/units.js";
 import { isStoreError } from "../store/errors.js";
 import { DEFAULT_ADDRESS, DEFAULT_COLLECTION } from "../store/limits.js";
@@ -37,9 +37,6 @@ export const CLIENT_OPTIONS = {
     parse: (text) => parseDuration(text, TIMEOUT),
   }),
 };
-
-/** The values of CLIENT_OPTIONS. */
-export type ClientConfig = Values<typeof CLIENT_OPTIONS>;
 
 /** Has the client's own check, which repeats no value, refuse one in the words of an option. */
 function checked<T>(parse: (text: string) => T): (text: string) => T {

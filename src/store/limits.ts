@@ -15,8 +15,6 @@ export const MAX_METADATA_BYTES = 1024 * 1024;
 export const MAX_JSON_LEVELS = 30;
 /** Objects and arrays inside each other in a BSON value that a caller writes. */
 export const MAX_BSON_LEVELS = 100;
-/** Objects and arrays inside each other in a BSON value that MongoDB itself accepts from other writers. */
-export const MAX_STORED_LEVELS = 180;
 /** The longest time to live, in milliseconds: 100 years, which are 36,525 days. */
 export const MAX_TTL_MS = 36_525 * 24 * 60 * 60 * 1000;
 /** Items of a page when the caller names no size. */

@@ -22,6 +22,9 @@ export interface Change {
 /** The key of a change. */
 export const changeKey = timeKey;
 
+/** Where all changes are. */
+export const ALL_CHANGES = { start: changeKey(0), end: changeKey(Number.MAX_SAFE_INTEGER) };
+
 /**
  *   0   type, as an index into TYPES
  *   1   commitTime      8 bytes, IEEE double, little endian

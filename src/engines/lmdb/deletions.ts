@@ -1,8 +1,8 @@
 import type { CallOptions, GlobalDeletion } from "../../store/engine.js";
 import { type Collection, readState } from "./collection.js";
 import { type Bytes, readKeys } from "./environment.js";
-import { after, contextKey, prefixEnd, splitEvictableKey } from "./keys.js";
-import { isLive, type StoredRecord } from "./record.js";
+import { after, prefixEnd, splitEvictableKey, storePrefix } from "./keys.js";
+import { isLive } from "./record.js";
 import { Turns } from "./snapshot.js";
 import { storesNamed } from "./stores.js";
 import { inParts, type Submit, type Writer } from "./writer.js";
@@ -11,32 +11,31 @@ import { inParts, type Submit, type Writer } from "./writer.js";
 const CHUNK = 128;
 
 /** What a deletion of many goes over. */
-interface Selection {
+export interface Selection {
   readonly database: (collection: Collection) => Bytes;
   readonly start: Buffer;
   readonly end: Buffer;
   readonly documentKey: (key: Buffer) => Buffer;
 }
 
-/** The documents of one store or of a whole context, by their keys. */
-function documentsIn(prefix: Buffer, end: Buffer): Selection {
-  return { database: ({ databases }) => databases.documents, start: prefix, end, documentKey: (key) => key };
-}
-
-/** Those of them that may be evicted. */
-function evictablesIn(prefix: Buffer, end: Buffer): Selection {
+/** The documents whose keys start with a prefix. */
+export function documentsIn(prefix: Buffer): Selection {
   return {
-    database: ({ databases }) => databases.evictables,
+    database: ({ databases }) => databases.documents,
     start: prefix,
-    end,
-    documentKey: (key) => splitEvictableKey(key).document,
+    end: prefixEnd(prefix),
+    documentKey: (key) => key,
   };
 }
 
-/** Documents of a store: its key, NUL, key. */
-function storeRange(store: Buffer): readonly [Buffer, Buffer] {
-  const prefix = after(store);
-  return [prefix, prefixEnd(prefix)];
+/** Those of them that may be evicted. */
+export function evictablesIn(prefix: Buffer): Selection {
+  return {
+    database: ({ databases }) => databases.evictables,
+    start: prefix,
+    end: prefixEnd(prefix),
+    documentKey: (key) => splitEvictableKey(key).document,
+  };
 }
 
 /** The last change that can be read now. */
@@ -70,7 +69,7 @@ async function deleteMany(
       apply: (batch) =>
         keys.filter((key) => {
           const existing = batch.read(key);
-          if (existing === undefined || isLater(existing.record, bound)) return false;
+          if (existing === undefined || existing.record.revision > bound) return false;
           batch.remove(key, existing);
           return isLive(existing.record, batch.now);
         }),
@@ -81,11 +80,8 @@ async function deleteMany(
   }
 }
 
-function isLater(record: StoredRecord, revision: number): boolean {
-  return record.revision > revision;
-}
-
-function deleteSelection(
+/** See Engine.deleteStore, clearCache and cleanup. */
+export function deleteSelection(
   writer: Writer,
   collection: Collection,
   selection: Selection,
@@ -93,48 +89,6 @@ function deleteSelection(
 ): Promise<number> {
   const bound = lastRevision(collection);
   return inParts(writer, (submit) => deleteMany(submit, collection, selection, options, bound));
-}
-
-/** See Engine.deleteStore. `store` is a store key. */
-export function deleteStore(
-  writer: Writer,
-  collection: Collection,
-  store: Buffer,
-  options: CallOptions | undefined,
-): Promise<number> {
-  return deleteSelection(writer, collection, documentsIn(...storeRange(store)), options);
-}
-
-/** See Engine.clearCache, for one store. `store` is a store key. */
-export function clearStoreCache(
-  writer: Writer,
-  collection: Collection,
-  store: Buffer,
-  options: CallOptions | undefined,
-): Promise<number> {
-  return deleteSelection(writer, collection, evictablesIn(...storeRange(store)), options);
-}
-
-/** See Engine.clearCache, for all stores of a context. */
-export function clearContextCache(
-  writer: Writer,
-  collection: Collection,
-  datasetId: string,
-  options: CallOptions | undefined,
-): Promise<number> {
-  const context = contextKey(datasetId);
-  return deleteSelection(writer, collection, evictablesIn(context, prefixEnd(context)), options);
-}
-
-/** See Engine.cleanup. */
-export function cleanup(
-  writer: Writer,
-  collection: Collection,
-  datasetId: string,
-  options: CallOptions | undefined,
-): Promise<number> {
-  const context = contextKey(datasetId);
-  return deleteSelection(writer, collection, documentsIn(context, prefixEnd(context)), options);
 }
 
 /** See Engine.deleteStoreGlobal. */
@@ -149,7 +103,7 @@ export function deleteStoreGlobal(
     let stores = 0;
     let documents = 0;
     for await (const store of storesNamed(collection, storeName, options)) {
-      const selection = documentsIn(...storeRange(store));
+      const selection = documentsIn(storePrefix(store));
       const deleted = await deleteMany(submit, collection, selection, options, bound);
       documents += deleted;
       if (deleted > 0) stores += 1;

@@ -4,7 +4,7 @@ import { Clock } from "./clock.js";
 import { type Collection, type History, openCollection } from "./collection.js";
 import * as deletions from "./deletions.js";
 import { type Environment, openEnvironment, shuttingDown } from "./environment.js";
-import { storeKey } from "./keys.js";
+import { contextKey, documentKey } from "./keys.js";
 import * as reads from "./reads.js";
 import * as stores from "./stores.js";
 import { startSweeper } from "./sweeper.js";
@@ -142,6 +142,8 @@ type StoreMethods = Pick<
 >;
 
 function storeMethods({ writer, collection, target, long }: Parts): StoreMethods {
+  const remove = (scope: Scope, selection: deletions.Selection, options: CallOptions | undefined) =>
+    long(scope.collection, options, (from) => deletions.deleteSelection(writer, from, selection, options));
   return {
     createStore: async (scope, storeName, metadata, policy, options) =>
       writes.createStore(target(scope, storeName), metadata, policy, options),
@@ -154,17 +156,13 @@ function storeMethods({ writer, collection, target, long }: Parts): StoreMethods
     countStores: (scope, options) =>
       long(scope.collection, options, (from) => stores.countStores(from, scope, options)),
     deleteStore: (scope, storeName, options) =>
-      long(scope.collection, options, (from) =>
-        deletions.deleteStore(writer, from, storeKey(scope.datasetId, storeName), options),
-      ),
-    clearCache: (scope, storeName, options) =>
-      long(scope.collection, options, (from) =>
-        storeName === undefined
-          ? deletions.clearContextCache(writer, from, scope.datasetId, options)
-          : deletions.clearStoreCache(writer, from, storeKey(scope.datasetId, storeName), options),
-      ),
-    cleanup: (scope, options) =>
-      long(scope.collection, options, (from) => deletions.cleanup(writer, from, scope.datasetId, options)),
+      remove(scope, deletions.documentsIn(documentKey(scope.datasetId, storeName, "")), options),
+    clearCache: (scope, storeName, options) => {
+      const prefix =
+        storeName === undefined ? contextKey(scope.datasetId) : documentKey(scope.datasetId, storeName, "");
+      return remove(scope, deletions.evictablesIn(prefix), options);
+    },
+    cleanup: (scope, options) => remove(scope, deletions.documentsIn(contextKey(scope.datasetId)), options),
   };
 }
 

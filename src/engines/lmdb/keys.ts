@@ -75,6 +75,9 @@ export function after(key: Uint8Array): Buffer {
   return Buffer.concat([key, NO_DATASET]);
 }
 
+/** The prefix of a store's document keys, and of its evictable keys. `store` is a store key. */
+export const storePrefix = after;
+
 /** Exclusive end of all keys that start with `prefix`. */
 export function prefixEnd(prefix: Uint8Array): Buffer {
   const end = Buffer.allocUnsafe(prefix.length + 1);
@@ -102,19 +105,9 @@ function storeNameEnd(key: Buffer): number {
   return key.indexOf(0, contextLength(key));
 }
 
-/** The store name of a document key. */
-export function storeNameOf(key: Buffer): string {
-  return key.toString("utf8", contextLength(key), storeNameEnd(key));
-}
-
 /** The store key of a document key: a view. */
 export function storeKeyOf(key: Buffer): Buffer {
   return key.subarray(0, storeNameEnd(key));
-}
-
-/** The key of a document key; empty for a store's own document. */
-export function keyOf(key: Buffer): string {
-  return key.toString("utf8", storeNameEnd(key) + 1);
 }
 
 /** Whether a document key is that of a store's own document. */

@@ -1,6 +1,6 @@
 import type { KeyDocument, Policy, StoreDocument, Versioned } from "../../store/document.js";
 import { copyOf } from "./bytes.js";
-import { datasetIdOf, keyOf, NO_TIME, storeNameOf } from "./keys.js";
+import { NO_TIME } from "./keys.js";
 
 /**
  * A stored document: a header of fixed size, then the value, or a reference to it.
@@ -134,16 +134,6 @@ function versionedOf(record: StoredRecord, etags: Etags): Versioned {
 }
 
 /** The domain's view of a key's record. */
-export function toKeyDocument(
-  key: Buffer,
-  record: StoredRecord,
-  value: Uint8Array | undefined,
-  etags: Etags,
-): KeyDocument {
-  return keyDocument(datasetIdOf(key), storeNameOf(key), keyOf(key), record, value, etags);
-}
-
-/** The domain's view of a key's record whose names are at hand. */
 export function keyDocument(
   datasetId: string,
   storeName: string,

@@ -1,5 +1,6 @@
 import type { Transaction } from "lmdb";
 import { type Bytes, type Environment, readKeys } from "./environment.js";
+import { after } from "./keys.js";
 
 /** Keys read between two looks at the clock. */
 const CHUNK = 256;
@@ -81,9 +82,7 @@ async function* keysInChunks(
     if (chunk.length > 0) yield chunk;
     const last = chunk.at(-1);
     if (last === undefined || chunk.length < CHUNK) return;
-    from = Buffer.concat([last, ZERO]);
+    from = after(last);
     await turns.rest();
   }
 }
-
-const ZERO = Buffer.from([0]);

@@ -1,4 +1,4 @@
-import { changeKey, decodeChange } from "./change-log.js";
+import { ALL_CHANGES, decodeChange } from "./change-log.js";
 import { type Collection, readState } from "./collection.js";
 import { readEntries, readKeys } from "./environment.js";
 import { documentOfExpiryKey, timeKey } from "./keys.js";
@@ -10,7 +10,6 @@ const INTERVAL_MS = 200;
 /** Documents, or changes, removed in one transaction. */
 const CHUNK = 128;
 const FIRST = timeKey(0);
-const FIRST_CHANGE = { start: changeKey(0), end: changeKey(Number.MAX_SAFE_INTEGER), limit: 1 };
 
 /** Removes what has expired, soon after its time, and history beyond its bounds. */
 export interface Sweeper {
@@ -44,7 +43,7 @@ async function removeExpired(writer: Writer, collection: Collection): Promise<bo
 
 async function pruneHistory(writer: Writer, collection: Collection): Promise<boolean> {
   const { environment, name, history, databases, clock } = collection;
-  const [first] = readEntries(databases.changes, FIRST_CHANGE);
+  const [first] = readEntries(databases.changes, { ...ALL_CHANGES, limit: 1 });
   if (first === undefined) return false;
   const oldest = clock.now() - history.maxAgeMs;
   const { historyBytes } = readState(environment.meta, name);

@@ -1,6 +1,13 @@
 import type { Policy } from "../../store/document.js";
 import { copyOf } from "./bytes.js";
-import { type ChangeType, changeKey, decodeChange, encodeChange, lastBlobOf } from "./change-log.js";
+import {
+  ALL_CHANGES,
+  type ChangeType,
+  changeKey,
+  decodeChange,
+  encodeChange,
+  lastBlobOf,
+} from "./change-log.js";
 import { type Collection, readState, writeState } from "./collection.js";
 import { readEntries } from "./environment.js";
 import { evictableKey, expiryKey, isStoreDocument, nameKey, storeKeyOf, timeAt, timeKey } from "./keys.js";
@@ -39,7 +46,6 @@ export interface NewDocument {
 }
 
 const PRESENT = Buffer.from([1]);
-const ALL_CHANGES = { start: changeKey(0), end: changeKey(Number.MAX_SAFE_INTEGER) };
 
 interface PendingStore {
   readonly key: Buffer;

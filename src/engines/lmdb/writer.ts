@@ -19,7 +19,7 @@ export interface Job<Result> {
   /** Runs inside the transaction, perhaps more than once: only the last time counts. */
   readonly apply: (batch: WriteBatch) => Result;
   /** Bytes of values that it writes. */
-  readonly bytes?: number;
+  readonly bytes?: number | undefined;
   /** Goes before all that wait. */
   readonly urgent?: boolean;
   readonly signal?: AbortSignal | undefined;

@@ -42,6 +42,26 @@ function newDocument(write: Write, now: number): NewDocument {
     : { policy: "evict", expiresAt: now + write.ttlMs, value: write.value };
 }
 
+/** Makes a change to one key inside a transaction; what has expired under it is removed first. */
+type KeyChange<Result> = (batch: WriteBatch, at: Buffer, existing: Existing | undefined) => Result;
+
+/** Submits a change to one key that writes `bytes` of values; undefined: none. An empty key is the store's own document. */
+function onKey<Result>(
+  { writer, collection, scope, storeName }: Target,
+  key: string,
+  bytes: number | undefined,
+  options: CallOptions | undefined,
+  change: KeyChange<Result>,
+): Promise<Result> {
+  const at = documentKey(scope.datasetId, storeName, key);
+  return writer.submit({
+    collection,
+    bytes,
+    signal: options?.signal,
+    apply: (batch) => change(batch, at, batch.readLive(at)),
+  });
+}
+
 /** See Engine.setKey. */
 export function setKey(
   target: Target,
@@ -49,17 +69,9 @@ export function setKey(
   write: Write,
   options: CallOptions | undefined,
 ): Promise<SetResult> {
-  const { writer, collection, scope, storeName } = target;
-  const at = documentKey(scope.datasetId, storeName, key);
-  return writer.submit({
-    collection,
-    bytes: write.value.length,
-    signal: options?.signal,
-    apply(batch) {
-      const existing = batch.readLive(at);
-      const record = batch.put(at, existing, newDocument(write, batch.now));
-      return { document: metadataOf(target, key, record), created: existing === undefined };
-    },
+  return onKey(target, key, write.value.length, options, (batch, at, existing) => {
+    const record = batch.put(at, existing, newDocument(write, batch.now));
+    return { document: metadataOf(target, key, record), created: existing === undefined };
   });
 }
 
@@ -70,17 +82,9 @@ export function setKeyIfAbsent(
   write: Write,
   options: CallOptions | undefined,
 ): Promise<ConditionalSetResult> {
-  const { writer, collection, scope, storeName } = target;
-  const at = documentKey(scope.datasetId, storeName, key);
-  return writer.submit({
-    collection,
-    bytes: write.value.length,
-    signal: options?.signal,
-    apply(batch) {
-      const existing = batch.readLive(at);
-      const record = existing?.record ?? batch.put(at, undefined, newDocument(write, batch.now));
-      return { set: existing === undefined, document: metadataOf(target, key, record) };
-    },
+  return onKey(target, key, write.value.length, options, (batch, at, existing) => {
+    const record = existing?.record ?? batch.put(at, undefined, newDocument(write, batch.now));
+    return { set: existing === undefined, document: metadataOf(target, key, record) };
   });
 }
 
@@ -106,39 +110,24 @@ export function compareAndSetKey(
   write: ConditionalWrite,
   options: CallOptions | undefined,
 ): Promise<ConditionalSetResult> {
-  const { writer, collection, scope, storeName } = target;
-  const at = documentKey(scope.datasetId, storeName, key);
-  return writer.submit({
-    collection,
-    bytes: write.value.length,
-    signal: options?.signal,
-    apply(batch) {
-      const existing = batch.readLive(at);
-      if (existing === undefined) return { set: false, document: undefined };
-      const set = matches(collection, existing.record, expected);
-      const record = set ? batch.put(at, existing, replaced(existing, write, batch.now)) : existing.record;
-      return { set, document: metadataOf(target, key, record) };
-    },
+  return onKey(target, key, write.value.length, options, (batch, at, existing) => {
+    if (existing === undefined) return { set: false, document: undefined };
+    const set = matches(target.collection, existing.record, expected);
+    const record = set ? batch.put(at, existing, replaced(existing, write, batch.now)) : existing.record;
+    return { set, document: metadataOf(target, key, record) };
   });
 }
 
 /** Changes policy and expiry of a live key and leaves its value where it is. */
-function change(
+function changeExpiry(
   target: Target,
   key: string,
   options: CallOptions | undefined,
   toDocument: (record: StoredRecord, now: number) => NewDocument,
 ): Promise<KeyDocument | undefined> {
-  const { writer, collection, scope, storeName } = target;
-  const at = documentKey(scope.datasetId, storeName, key);
-  return writer.submit({
-    collection,
-    signal: options?.signal,
-    apply(batch) {
-      const existing = batch.readLive(at);
-      if (existing === undefined) return undefined;
-      return metadataOf(target, key, batch.put(at, existing, toDocument(existing.record, batch.now)));
-    },
+  return onKey(target, key, undefined, options, (batch, at, existing) => {
+    if (existing === undefined) return undefined;
+    return metadataOf(target, key, batch.put(at, existing, toDocument(existing.record, batch.now)));
   });
 }
 
@@ -149,7 +138,7 @@ export function updateTtl(
   ttlMs: number,
   options: CallOptions | undefined,
 ): Promise<KeyDocument | undefined> {
-  return change(target, key, options, ({ value }, now) => ({
+  return changeExpiry(target, key, options, ({ value }, now) => ({
     policy: "evict",
     expiresAt: now + ttlMs,
     value,
@@ -163,19 +152,11 @@ export function updatePolicy(
   policy: Policy,
   options: CallOptions | undefined,
 ): Promise<KeyDocument | undefined> {
-  return change(target, key, options, ({ value, expiresAt }) => ({
+  return changeExpiry(target, key, options, ({ value, expiresAt }) => ({
     policy,
     expiresAt: policy === "persist" ? undefined : expiresAt,
     value,
   }));
-}
-
-function deleteIn(batch: WriteBatch, at: Buffer, etag: string | undefined): boolean {
-  const existing = batch.readLive(at);
-  if (existing === undefined) return false;
-  if (etag !== undefined && batch.collection.etags.of(existing.record.revision) !== etag) return false;
-  batch.remove(at, existing);
-  return true;
 }
 
 /** See Engine.deleteKey. */
@@ -185,9 +166,12 @@ export function deleteKey(
   etag: string | undefined,
   options: CallOptions | undefined,
 ): Promise<boolean> {
-  const { writer, collection, scope, storeName } = target;
-  const at = documentKey(scope.datasetId, storeName, key);
-  return writer.submit({ collection, signal: options?.signal, apply: (batch) => deleteIn(batch, at, etag) });
+  return onKey(target, key, undefined, options, (batch, at, existing) => {
+    if (existing === undefined) return false;
+    if (etag !== undefined && !matches(target.collection, existing.record, { etag })) return false;
+    batch.remove(at, existing);
+    return true;
+  });
 }
 
 function chunksOf<Item>(items: readonly Item[]): readonly (readonly Item[])[] {
@@ -239,7 +223,12 @@ export async function batchDeleteKeys(
 ): Promise<number> {
   const { writer, collection, scope, storeName } = target;
   const remove = (chunk: readonly string[], batch: WriteBatch): number =>
-    chunk.filter((key) => deleteIn(batch, documentKey(scope.datasetId, storeName, key), undefined)).length;
+    chunk.filter((key) => {
+      const at = documentKey(scope.datasetId, storeName, key);
+      const existing = batch.readLive(at);
+      if (existing !== undefined) batch.remove(at, existing);
+      return existing !== undefined;
+    }).length;
   const counts = await inParts(writer, (submit) =>
     allOf(
       chunksOf(keys).map((chunk) =>
@@ -257,17 +246,12 @@ export async function createStore(
   policy: Policy,
   options: CallOptions | undefined,
 ): Promise<StoreDocument> {
-  const { writer, collection, scope, storeName } = target;
-  const at = documentKey(scope.datasetId, storeName, "");
-  const record = await writer.submit({
-    collection,
-    bytes: metadata?.length ?? 0,
-    signal: options?.signal,
-    apply: (batch) =>
-      batch.readLive(at) === undefined
-        ? batch.put(at, undefined, { policy, expiresAt: undefined, value: metadata })
-        : undefined,
-  });
+  const { collection, scope, storeName } = target;
+  const record = await onKey(target, "", metadata?.length ?? 0, options, (batch, at, existing) =>
+    existing === undefined
+      ? batch.put(at, undefined, { policy, expiresAt: undefined, value: metadata })
+      : undefined,
+  );
   if (record === undefined) throw storeAlreadyExists(storeName);
   return toStoreDocument(scope.datasetId, storeName, record, metadata, collection.etags);
 }
