@@ -1,12 +1,14 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Logger } from "pino";
-import type { StoreLocation } from "./config/store-uri.js";
+import { ConfigError } from "./config/config-error.js";
+import { type LmdbLocation, type MongodbLocation, shownStore } from "./config/store-uri.js";
 import { systemCode } from "./config/system-code.js";
 import type { ServeConfig } from "./config.js";
-import { openLmdbEngine } from "./engines/lmdb/engine.js";
-import { createGrpcServer } from "./grpc/server.js";
+import type { MongoEvent } from "./engines/mongo/connection.js";
+import { createGrpcServer, type GrpcServer } from "./grpc/server.js";
 import type { Engine } from "./store/engine.js";
+import { isStoreError } from "./store/errors.js";
 import { DEFAULT_COLLECTION } from "./store/limits.js";
 
 /** A running server. */
@@ -20,20 +22,38 @@ export interface App {
   stop(): Promise<void>;
 }
 
+/** An engine that is open, or can be: its store may have to be waited for. */
+interface StartedEngine {
+  readonly engine: Engine;
+  /** Waits until calls can be served; undefined if they can be from the first. */
+  readonly connect?: (stopping: AbortSignal) => Promise<void>;
+}
+
+/** What the engine tells of, and who hears it. */
+interface Hearing {
+  readonly logger: Logger;
+  readonly setServing: (serving: boolean) => void;
+}
+
 /**
- * Opens the engine and listens. What was begun is undone if a later step fails; if `stopping` is aborted, the
- * steps to come are left out, and stop() closes what is open. Throws an Error whose message is one sentence for
- * the user.
+ * Opens the engine and listens. A store that has to be waited for is connected to while the server listens already,
+ * and health says NOT_SERVING. What was begun is undone if a later step fails; if `stopping` is aborted, the steps to
+ * come are left out, and stop() closes what is open. Throws an Error whose message is one sentence for the user.
  */
 export async function startApp(config: ServeConfig, logger: Logger, stopping: AbortSignal): Promise<App> {
   const collections = [...new Set([DEFAULT_COLLECTION, ...config.collections])];
-  const engine = await openEngine(config, collections, logger);
-  const server = createGrpcServer({ engine, collections, logger });
+  const hearing: Hearing = { logger, setServing: (serving) => server.setServing(serving) };
+  const { engine, connect } = await openEngine(config, collections, hearing);
+  const server = createGrpcServer({ engine, collections, logger, serving: connect === undefined });
   const addresses: string[] = [];
   try {
     for (const address of config.listen) {
       if (stopping.aborted) break;
       addresses.push(await listen(server, address.text));
+    }
+    if (connect !== undefined && !stopping.aborted) {
+      logger.info({ addresses, store: shownStore(config.store) }, "listening, and connecting to the store");
+      await connect(stopping);
     }
   } catch (error) {
     await server.shutdown({ drainMs: 0, graceMs: 0 });
@@ -43,17 +63,18 @@ export async function startApp(config: ServeConfig, logger: Logger, stopping: Ab
   // Nobody was told of a server that stops while it starts, so there is nobody to wait for.
   const drainMs = stopping.aborted ? 0 : config.drainDelayMs;
   if (!stopping.aborted) announce(config, addresses, logger);
+  return { addresses, stop: stopOnce(engine, server, drainMs, config.shutdownGraceMs) };
+}
+
+function stopOnce(engine: Engine, server: GrpcServer, drainMs: number, graceMs: number): () => Promise<void> {
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
-    await server.shutdown({ drainMs, graceMs: config.shutdownGraceMs });
+    await server.shutdown({ drainMs, graceMs });
     await engine.close();
   };
-  return {
-    addresses,
-    stop: () => {
-      stopped ??= stop();
-      return stopped;
-    },
+  return () => {
+    stopped ??= stop();
+    return stopped;
   };
 }
 
@@ -62,16 +83,29 @@ function announce(config: ServeConfig, addresses: readonly string[], logger: Log
     logger.warn("other machines may reach this server and there is no access control");
   }
   const startupMs = Math.round(performance.now());
-  logger.info({ addresses, store: `${config.store.engine}:${config.store.path}`, startupMs }, "serving");
+  logger.info({ addresses, store: shownStore(config.store), startupMs }, "serving");
 }
 
+/** Loads an engine only where it is asked for: each brings much code along. */
 async function openEngine(
   config: ServeConfig,
   collections: readonly string[],
+  hearing: Hearing,
+): Promise<StartedEngine> {
+  const { store } = config;
+  return store.engine === "lmdb"
+    ? { engine: await openLmdb(config, store, collections, hearing.logger) }
+    : createMongo(config, store, collections, hearing);
+}
+
+async function openLmdb(
+  { historyTimeMs, historyBytes }: ServeConfig,
+  store: LmdbLocation,
+  collections: readonly string[],
   logger: Logger,
 ): Promise<Engine> {
-  const { store, historyTimeMs, historyBytes } = config;
   try {
+    const { openLmdbEngine } = await import("./engines/lmdb/engine.js");
     return await openLmdbEngine({
       path: store.path,
       collections,
@@ -84,9 +118,46 @@ async function openEngine(
   }
 }
 
+async function createMongo(
+  { storeWaitMs }: ServeConfig,
+  store: MongodbLocation,
+  collections: readonly string[],
+  { logger, setServing }: Hearing,
+): Promise<StartedEngine> {
+  const { createMongoEngine } = await import("./engines/mongo/engine.js");
+  const onEvent = (event: MongoEvent): void => {
+    if ("serving" in event) setServing(event.serving);
+    logEvent(event, logger);
+  };
+  try {
+    const engine = createMongoEngine({ uri: store.uri, collections, onEvent });
+    const timeout = storeWaitMs === undefined ? {} : { timeoutMs: storeWaitMs };
+    const connect = async (signal: AbortSignal): Promise<void> => {
+      await engine.connect({ ...timeout, signal }).catch((error: unknown) => {
+        // Who stops the server while it waits gets no error.
+        if (!signal.aborted) throw connectProblem(error);
+      });
+    };
+    return { engine, connect };
+  } catch (error) {
+    if (!isStoreError(error, "DATABASE_URI_INVALID")) throw error;
+    throw new ConfigError(`the store ${store.shown} ${error.message}`);
+  }
+}
+
+function connectProblem(error: unknown): unknown {
+  if (!isStoreError(error, "DATABASE_UNREACHABLE")) return error;
+  return new Error(`${error.message}; start it, correct --store, or raise --store-wait`, { cause: error });
+}
+
+function logEvent(event: MongoEvent, logger: Logger): void {
+  if ("serving" in event) logger[event.serving ? "info" : "error"]({ serving: event.serving }, event.message);
+  else logger[event.level](event.cause === undefined ? {} : { err: event.cause }, event.message);
+}
+
 /** The system's errors in words; the engine's own are sentences already. */
-function openProblem(store: StoreLocation, error: unknown): string {
-  const name = `${store.engine}:${store.path}`;
+function openProblem(store: LmdbLocation, error: unknown): string {
+  const name = shownStore(store);
   switch (systemCode(error)) {
     case "EACCES":
     case "EPERM":

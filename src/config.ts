@@ -20,6 +20,7 @@ import { DEFAULT_ADDRESS, DEFAULT_COLLECTION } from "./store/limits.js";
 
 const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
 const WAIT = { least: "0s", most: "1h" };
+const STORE_WAIT = { least: "1s", most: "30d" };
 const HISTORY_TIME = { least: "1s", most: "365d" };
 const HISTORY_SIZE = { least: "1MB", most: "1TB" };
 
@@ -28,9 +29,16 @@ export const SERVE_OPTIONS = {
   store: single({
     name: "store",
     placeholder: "URI",
-    help: "Where documents are kept: lmdb:PATH, a directory that one server owns at a time; it is created if missing.",
+    help: "Where documents are kept: lmdb:PATH, a directory that one server owns at a time and that is created if missing; or mongodb://HOST:PORT/DATABASE or mongodb+srv://…, a MongoDB 6.0 or newer.",
     fallback: "lmdb:./execution-store.lmdb",
     parse: parseStoreUri,
+  }),
+  storeWaitMs: single({
+    name: "store-wait",
+    placeholder: "TIME",
+    help: "How long to wait at the start for a MongoDB that cannot be reached, before the server exits; 1s to 30d, or forever.",
+    fallback: "60s",
+    parse: (text) => (text === "forever" ? undefined : parseDuration(text, STORE_WAIT)),
   }),
   listen: several({
     name: "listen",

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { addClientCommands } from "./cli/add-client-commands.js";
+import { addCopyCommand } from "./cli/add-copy-command.js";
 import { addOptions } from "./cli/add-options.js";
 import { CLIENT_OPTIONS } from "./cli/client-options.js";
 import { EXIT_CODES, EXIT_CODES_HELP } from "./cli/exit-codes.js";
@@ -32,6 +33,7 @@ cannot start or a fault ends it, and with 2 if the configuration is wrong; the l
 Examples:
   $ execution-store serve
   $ execution-store serve --store lmdb:/var/lib/execution-store --listen 127.0.0.1:50051
+  $ EXECUTION_STORE_STORE=mongodb://user:password@db1,db2,db3/things?replicaSet=rs0 execution-store serve
   $ execution-store serve --listen unix:/run/execution-store.sock --listen 127.0.0.1:0
   $ EXECUTION_STORE_LOG_LEVEL=debug execution-store serve --config server.yaml
 
@@ -74,6 +76,10 @@ function buildProgram(finish: Finish): Command {
       process.exit(await serve(config, unknownVariables(process.env, [SERVE_OPTIONS, CLIENT_OPTIONS])));
     });
   addClientCommands(program, finish);
+  addCopyCommand(program, async (request) => {
+    const { runCopy } = await import("./copy.js");
+    finish(await runCopy(request));
+  });
   return program;
 }
 

@@ -32,6 +32,7 @@ export function addClientCommands(program: Command, finish: Finish): void {
   addKeys(program, run);
   addStores(program, run);
   addInfo(program, run);
+  addHealth(program, run);
 }
 
 type Run = (flags: Flags, work: Work) => Promise<void>;
@@ -206,6 +207,23 @@ function addInfo(program: Command, run: Run): void {
       await run(flags, async (session) => (await import("./info.js")).info(session, store, key));
     },
   );
+}
+
+function addHealth(program: Command, run: Run): void {
+  const command = declare(
+    program,
+    "health",
+    "Ask the server for its health; exit with 0 only if it is SERVING.",
+    "Print it as one line of JSON.",
+    `For container health checks and scripts. It exits with 4 if the server is NOT_SERVING or cannot be reached.
+
+Examples:
+  $ execution-store health
+  $ until execution-store health --timeout 1s; do sleep 1; done`,
+  );
+  addOptions(command, CLIENT_OPTIONS).action(async (flags: Flags) => {
+    await run(flags, async (session) => (await import("./health.js")).health(session));
+  });
 }
 
 function textFlag(flag: unknown): string {

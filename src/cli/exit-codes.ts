@@ -1,3 +1,5 @@
+import type { ErrorKind } from "../store/errors.js";
+
 /** What the process reports to the shell. Scripts rely on these: a code never changes its meaning. */
 export const EXIT_CODES = {
   /** Done. */
@@ -22,3 +24,20 @@ export const EXIT_CODES_HELP = `Exit codes:
   2  wrong usage, configuration or input
   3  the key or store is not there, or the condition of a set did not hold
   4  the server cannot be reached, is stopping, or did not answer in time`;
+
+/** The code for an error of each kind. A new kind must be given one here. */
+export const EXIT_CODE_OF: Readonly<Record<ErrorKind, ExitCode>> = {
+  INVALID_ARGUMENT: EXIT_CODES.usage,
+  NOT_FOUND: EXIT_CODES.notFound,
+  UNAVAILABLE: EXIT_CODES.unavailable,
+  DEADLINE_EXCEEDED: EXIT_CODES.unavailable,
+  ALREADY_EXISTS: EXIT_CODES.fault,
+  FAILED_PRECONDITION: EXIT_CODES.fault,
+  OUT_OF_RANGE: EXIT_CODES.fault,
+  PERMISSION_DENIED: EXIT_CODES.fault,
+  UNAUTHENTICATED: EXIT_CODES.fault,
+  RESOURCE_EXHAUSTED: EXIT_CODES.fault,
+  CANCELLED: EXIT_CODES.fault,
+  UNIMPLEMENTED: EXIT_CODES.fault,
+  INTERNAL: EXIT_CODES.fault,
+};

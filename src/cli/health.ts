@@ -2,12 +2,29 @@ import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { Metadata } from "@grpc/grpc-js";
 import { parseAddress } from "../client/address.js";
 import { createTransport } from "../client/transport.js";
+import { StoreError } from "../store/errors.js";
+import { jsonLine } from "./documents.js";
+import { EXIT_CODES, type ExitCode } from "./exit-codes.js";
+import type { Session } from "./session.js";
 
 /** The values of grpc.health.v1.HealthCheckResponse.ServingStatus. */
 const STATUSES = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"] as const;
 
 /** What a server reports of itself. */
 export type Health = (typeof STATUSES)[number];
+
+/** Tells the server's health. Throws SERVER_UNREACHABLE. */
+export async function health({ address, timeoutMs, json, output }: Session): Promise<ExitCode> {
+  const status = await checkHealth(address, timeoutMs);
+  if (status === "UNKNOWN") {
+    throw new StoreError(
+      "SERVER_UNREACHABLE",
+      `${address} does not tell its health; start the server there, or check the address`,
+    );
+  }
+  await output.line(json ? jsonLine({ address, health: status }) : status);
+  return status === "SERVING" ? EXIT_CODES.success : EXIT_CODES.unavailable;
+}
 
 /** Asks the health service for the server as a whole; UNKNOWN if it does not answer. */
 export async function checkHealth(address: string, timeoutMs: number): Promise<Health> {

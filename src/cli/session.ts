@@ -1,8 +1,8 @@
 import { ExecutionStoreService } from "../client/service.js";
 import { resolveOptions } from "../config/options.js";
-import { type ErrorKind, isStoreError, type StoreError } from "../store/errors.js";
+import { isStoreError, type StoreError } from "../store/errors.js";
 import { CLIENT_OPTIONS } from "./client-options.js";
-import { EXIT_CODES, type ExitCode } from "./exit-codes.js";
+import { EXIT_CODE_OF, type ExitCode } from "./exit-codes.js";
 import { createOutput, type Output } from "./output.js";
 
 /** A command says at once that no server is there. */
@@ -46,20 +46,3 @@ function sentence(error: StoreError): string {
     ? `${error.message} (whether it was written is not known)`
     : error.message;
 }
-
-/** A new kind must be given a code here. */
-const EXIT_CODE_OF: Readonly<Record<ErrorKind, ExitCode>> = {
-  INVALID_ARGUMENT: EXIT_CODES.usage,
-  NOT_FOUND: EXIT_CODES.notFound,
-  UNAVAILABLE: EXIT_CODES.unavailable,
-  DEADLINE_EXCEEDED: EXIT_CODES.unavailable,
-  ALREADY_EXISTS: EXIT_CODES.fault,
-  FAILED_PRECONDITION: EXIT_CODES.fault,
-  OUT_OF_RANGE: EXIT_CODES.fault,
-  PERMISSION_DENIED: EXIT_CODES.fault,
-  UNAUTHENTICATED: EXIT_CODES.fault,
-  RESOURCE_EXHAUSTED: EXIT_CODES.fault,
-  CANCELLED: EXIT_CODES.fault,
-  UNIMPLEMENTED: EXIT_CODES.fault,
-  INTERNAL: EXIT_CODES.fault,
-};

@@ -3,8 +3,8 @@ import {
   type BatchSetKeysRequest_Entry as WireEntry,
 } from "../../gen/ts/execution_store/v1/execution_store.js";
 import { invalidField, StoreError, withOutcome } from "../store/errors.js";
-import { MAX_BATCH_KEYS, MAX_REQUEST_BYTES } from "../store/limits.js";
-import { checkStoreName, keyError } from "../store/names.js";
+import { MAX_BATCH_KEYS, MAX_KEY_BYTES, MAX_REQUEST_BYTES } from "../store/limits.js";
+import { checkKey, checkStoreName, type NameUse } from "../store/names.js";
 import { checkIterable } from "./check-iterable.js";
 import type { Connection } from "./connection.js";
 import { brokenAnswer, decodeDocument, decodeSetResult } from "./decode.js";
@@ -33,6 +33,8 @@ const methods = StoreServiceDefinition.methods;
 const ENTRY_OVERHEAD = 64;
 /** What is left for entries, with room for the names of collection and store. */
 const MAX_ENTRY_BYTES = MAX_REQUEST_BYTES - 64 * 1024;
+/** What the keys of a batch to find may take: other writers may have made longer ones than a batch of them could be. */
+const MAX_KEYS_BYTES = MAX_BATCH_KEYS * MAX_KEY_BYTES;
 
 /** Reads distinct keys with as many requests as it takes, in the order of first mention. */
 export async function batchGet<T, E extends ValueEncoding>(
@@ -41,10 +43,10 @@ export async function batchGet<T, E extends ValueEncoding>(
   options: ReadOptions<E>,
 ): Promise<Map<string, ReadDocument<T, E>>> {
   const documents = new Map<string, ReadDocument<T, E>>();
-  const storeName = batchStoreField(target);
+  const storeName = batchStoreField(target, "find");
   let waiting = distinctKeys(keys);
   while (waiting.length > 0) {
-    const asked = waiting.slice(0, MAX_BATCH_KEYS);
+    const asked = firstPart(waiting, 0, keyBytes, MAX_KEYS_BYTES);
     const answer = await target.connection.call(
       methods.batchGetKeys,
       () => ({
@@ -60,7 +62,7 @@ export async function batchGet<T, E extends ValueEncoding>(
     }
     if (answer.unprocessedKeys.length >= asked.length)
       throw brokenAnswer("leaves every key of a batch unprocessed");
-    waiting = [...answer.unprocessedKeys, ...waiting.slice(MAX_BATCH_KEYS)];
+    waiting = [...answer.unprocessedKeys, ...waiting.slice(asked.length)];
   }
   return documents;
 }
@@ -72,10 +74,10 @@ export async function batchSet(
   options: CallOptions,
 ): Promise<SetResult[]> {
   const { storeName, encoded } = beforeSending(true, () => ({
-    storeName: batchStoreField(target),
+    storeName: batchStoreField(target, "write"),
     encoded: encodeEntries(entries),
   }));
-  return inParts(chunks(encoded), encoded.length, async (part) => {
+  return inParts(partsOf(encoded, entryBytes, MAX_ENTRY_BYTES), encoded.length, async (part) => {
     const answer = await target.connection.call(
       methods.batchSetKeys,
       () => ({ ...target.context, storeName, entries: part }),
@@ -93,13 +95,10 @@ export async function batchDelete(
   options: CallOptions,
 ): Promise<number> {
   const { storeName, distinct } = beforeSending(true, () => ({
-    storeName: batchStoreField(target),
-    distinct: distinctKeys(keys).map((key, index) => checkedKey(key, `keys[${index}]`)),
+    storeName: batchStoreField(target, "find"),
+    distinct: distinctKeys(keys).map((key, index) => checkedKey(key, `keys[${index}]`, "find")),
   }));
-  const parts: string[][] = [];
-  for (let start = 0; start < distinct.length; start += MAX_BATCH_KEYS) {
-    parts.push(distinct.slice(start, start + MAX_BATCH_KEYS));
-  }
+  const parts = partsOf(distinct, keyBytes, MAX_KEYS_BYTES);
   const counts = await inParts(parts, distinct.length, async (part) => {
     const answer = await target.connection.call(
       methods.batchDeleteKeys,
@@ -112,18 +111,16 @@ export async function batchDelete(
 }
 
 /** The store's name, checked here since an empty batch sends no request in which the server could check it. */
-function batchStoreField({ storeName }: BatchTarget): string {
-  return checkStoreName(storeNameField(storeName));
+function batchStoreField({ storeName }: BatchTarget, use: NameUse): string {
+  return checkStoreName(storeNameField(storeName), use);
 }
 
 function distinctKeys(keys: Iterable<string>): string[] {
   return [...new Set(checkIterable(keys, "keys", "keys"))];
 }
 
-function checkedKey(key: string, field: string): string {
-  const error = keyError(keyField(key, field), field);
-  if (error !== undefined) throw error;
-  return key;
+function checkedKey(key: string, field: string, use: NameUse): string {
+  return checkKey(keyField(key, field), field, use);
 }
 
 function encodeEntries(entries: Iterable<SetEntry>): WireEntry[] {
@@ -134,7 +131,7 @@ function encodeEntries(entries: Iterable<SetEntry>): WireEntry[] {
       throw invalidField("CLIENT_OPTION_INVALID", field, "is no object; expected one with key and value");
     }
     const { key, value, ttl, policy } = entry;
-    const checked = checkedKey(key, `${field}.key`);
+    const checked = checkedKey(key, `${field}.key`, "write");
     if (seen.has(checked)) {
       throw invalidField("KEY_REPEATED", `${field}.key`, "is in the batch before; name each key once");
     }
@@ -149,22 +146,37 @@ function encodeEntries(entries: Iterable<SetEntry>): WireEntry[] {
   });
 }
 
-/** Divides entries by the limits of a request. */
-function chunks(entries: readonly WireEntry[]): WireEntry[][] {
-  const parts: WireEntry[][] = [];
-  let part: WireEntry[] = [];
+function keyBytes(key: string): number {
+  return Buffer.byteLength(key);
+}
+
+function entryBytes({ key, valueBson }: WireEntry): number {
+  return keyBytes(key) + (valueBson?.length ?? 0) + ENTRY_OVERHEAD;
+}
+
+/** Items from `start` on that fit into one request: at least one, at most MAX_BATCH_KEYS. */
+function firstPart<Item>(
+  items: readonly Item[],
+  start: number,
+  bytesOf: (item: Item) => number,
+  maxBytes: number,
+): Item[] {
+  const part: Item[] = [];
   let bytes = 0;
-  for (const entry of entries) {
-    const size = Buffer.byteLength(entry.key) + (entry.valueBson?.length ?? 0) + ENTRY_OVERHEAD;
-    if (part.length === MAX_BATCH_KEYS || (part.length > 0 && bytes + size > MAX_ENTRY_BYTES)) {
-      parts.push(part);
-      part = [];
-      bytes = 0;
-    }
-    part.push(entry);
-    bytes += size;
+  for (const item of items.slice(start, start + MAX_BATCH_KEYS)) {
+    bytes += bytesOf(item);
+    if (part.length > 0 && bytes > maxBytes) break;
+    part.push(item);
   }
-  if (part.length > 0) parts.push(part);
+  return part;
+}
+
+/** Divides items by the limits of a request. */
+function partsOf<Item>(items: readonly Item[], bytesOf: (item: Item) => number, maxBytes: number): Item[][] {
+  const parts: Item[][] = [];
+  for (let start = 0; start < items.length; start += parts.at(-1)?.length ?? 0) {
+    parts.push(firstPart(items, start, bytesOf, maxBytes));
+  }
   return parts;
 }
 

@@ -75,7 +75,7 @@ export function keyField(key: string, field = "key"): string {
 
 /** The one store of a clearCache, whose empty name would mean all. Throws STORE_NAME_INVALID. */
 export function cacheStoreField(storeName: string | undefined): string {
-  return storeName === undefined ? "" : checkStoreName(storeNameField(storeName));
+  return storeName === undefined ? "" : checkStoreName(storeNameField(storeName), "find");
 }
 
 /** Throws PREFIX_INVALID. */

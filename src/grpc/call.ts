@@ -102,6 +102,8 @@ function named(error: unknown, signal: AbortSignal): StoreError {
 /** The level at which a call is logged: what an operator must mend is an error or a warning. */
 function levelOf(error: StoreError | undefined): "debug" | "warn" | "error" {
   if (error === undefined) return "debug";
+  // The engine tells of it, once instead of with every call.
+  if (error.reason === "DATABASE_UNREACHABLE") return "debug";
   if (error.kind === "INTERNAL") return "error";
   return error.kind === "UNAVAILABLE" || error.reason === "STORAGE_FULL" ? "warn" : "debug";
 }

@@ -6,11 +6,15 @@ import { MAX_KEY_BYTES } from "../store/limits.js";
 const VERSION = 1;
 const HASH_BYTES = 12;
 const HEADER_BYTES = 1 + HASH_BYTES;
+/** Characters of the header in base64url. */
+const HEADER_CHARS = Math.ceil((HEADER_BYTES * 4) / 3);
+/** Bytes of the longest cursor that base64url carries: a key, or a dataset id, a slash and a store name. */
+const MAX_ENCODED_BYTES = MAX_KEY_BYTES;
 /**
- * Bytes of the longest cursor: a key, or a dataset id, a slash and a store name. An engine that lists longer names,
- * which other writers made, needs more; the bound keeps a forged token from asking an engine for a name beyond it.
+ * Begins the token of a longer cursor: a name that another writer made, which may take nearly all that a request may.
+ * It goes as it is behind the header, since base64url would make it too long to be sent back.
  */
-const MAX_CURSOR_BYTES = MAX_KEY_BYTES;
+const LONG = "~";
 
 /** What a page token belongs to: a token of one listing is no token of another. */
 export interface Listing {
@@ -33,8 +37,10 @@ function checksum(listing: Listing, cursor: string): Buffer {
  * another place in the same listing.
  */
 export function encodePageToken(listing: Listing, cursor: string): string {
+  const header = Buffer.concat([Buffer.of(VERSION), checksum(listing, cursor)]);
   const bytes = Buffer.from(cursor, "utf8");
-  return Buffer.concat([Buffer.of(VERSION), checksum(listing, cursor), bytes]).toString("base64url");
+  if (bytes.length > MAX_ENCODED_BYTES) return `${LONG}${header.toString("base64url")}${cursor}`;
+  return Buffer.concat([header, bytes]).toString("base64url");
 }
 
 /** A PAGE_TOKEN_INVALID. */
@@ -46,14 +52,34 @@ export function pageTokenInvalid(): StoreError {
   );
 }
 
+interface TokenParts {
+  readonly header: Buffer;
+  readonly cursor: string;
+}
+
+/** Decodes base64url. Decoding skips what is none; only the canonical spelling is a token. */
+function decode(text: string): Buffer {
+  const bytes = Buffer.from(text, "base64url");
+  if (bytes.toString("base64url") !== text) throw pageTokenInvalid();
+  return bytes;
+}
+
+function splitEncoded(token: string): TokenParts {
+  const bytes = decode(token);
+  const cursor = bytes.subarray(HEADER_BYTES);
+  if (!isUtf8(cursor)) throw pageTokenInvalid();
+  return { header: bytes.subarray(0, HEADER_BYTES), cursor: cursor.toString("utf8") };
+}
+
+function splitLong(token: string): TokenParts {
+  const at = LONG.length + HEADER_CHARS;
+  return { header: decode(token.slice(LONG.length, at)), cursor: token.slice(at) };
+}
+
 /** The cursor in a token of this listing. Throws PAGE_TOKEN_INVALID for anything else. */
 export function decodePageToken(listing: Listing, token: string): string {
-  const bytes = Buffer.from(token, "base64url");
-  const cursor = bytes.subarray(HEADER_BYTES);
-  // Decoding skips what is no base64url; only the canonical spelling is a token.
-  if (bytes.toString("base64url") !== token || bytes[0] !== VERSION) throw pageTokenInvalid();
-  if (cursor.length === 0 || cursor.length > MAX_CURSOR_BYTES || !isUtf8(cursor)) throw pageTokenInvalid();
-  const text = cursor.toString("utf8");
-  if (!checksum(listing, text).equals(bytes.subarray(1, HEADER_BYTES))) throw pageTokenInvalid();
-  return text;
+  const { header, cursor } = token.startsWith(LONG) ? splitLong(token) : splitEncoded(token);
+  if (header[0] !== VERSION || !checksum(listing, cursor).equals(header.subarray(1)))
+    throw pageTokenInvalid();
+  return cursor;
 }

@@ -13,13 +13,18 @@ import {
   DEFAULT_COLLECTION,
   DEFAULT_PAGE_SIZE,
   MAX_BATCH_KEYS,
-  MAX_KEY_BYTES,
   MAX_METADATA_BYTES,
   MAX_PAGE_SIZE,
-  MAX_STORE_NAME_BYTES,
   MAX_VALUE_BYTES,
 } from "../store/limits.js";
-import { checkDatasetId, checkKey, checkPrefix, checkStoreName, keyError } from "../store/names.js";
+import {
+  checkDatasetId,
+  checkKey,
+  checkPrefix,
+  checkStoreName,
+  keyError,
+  type NameUse,
+} from "../store/names.js";
 import { checkValueBson } from "../value/check-bson.js";
 import { jsonToBson, structToBson } from "../value/json-to-bson.js";
 import type { ValueForm } from "./document-field.js";
@@ -59,7 +64,7 @@ interface List<Cursor> {
 }
 
 /** The text of a place among the stores of all contexts: dataset id, slash, store name. */
-const GLOBAL_CURSOR = /^(?<datasetId>(?:[0-9a-f]{24})?)\/(?<storeName>.+)$/su;
+const GLOBAL_CURSOR = /^(?<datasetId>(?:[0-9a-f]{24})?)\/(?<storeName>.*)$/su;
 
 function globalCursor(text = ""): GlobalCursor {
   const { datasetId, storeName } = GLOBAL_CURSOR.exec(text)?.groups ?? {};
@@ -68,7 +73,6 @@ function globalCursor(text = ""): GlobalCursor {
 }
 
 const NO_BYTES = new Uint8Array(0);
-const MAX_PREFIX_BYTES = { store: MAX_STORE_NAME_BYTES, key: MAX_KEY_BYTES } as const;
 
 /**
  * Turns the fields of one request into what an engine takes. A field at fault is noted, not thrown, and gives a
@@ -115,24 +119,19 @@ export class RequestCheck {
     return collection;
   }
 
-  storeName(storeName: string): string {
-    return this.#try(() => checkStoreName(storeName), storeName);
+  storeName(storeName: string, use: NameUse): string {
+    return this.#try(() => checkStoreName(storeName, use), storeName);
   }
 
-  /** Empty means all stores. */
-  optionalStoreName(storeName: string): string | undefined {
-    return storeName === "" ? undefined : this.storeName(storeName);
+  key(key: string, use: NameUse, field = "key"): string {
+    return this.#try(() => checkKey(key, field, use), key);
   }
 
-  key(key: string, field = "key"): string {
-    return this.#try(() => checkKey(key, field), key);
-  }
-
-  /** The distinct keys of a batch, in the order of first mention. */
+  /** The distinct keys of a batch to find, in the order of first mention. */
   keys(keys: readonly string[]): string[] {
     if (!this.#batchSize(keys.length, "keys")) return [];
     for (const [index, key] of keys.entries()) {
-      const error = keyError(key, `keys[${index}]`);
+      const error = keyError(key, `keys[${index}]`, "find");
       if (error !== undefined) this.#note(error);
     }
     return [...new Set(keys)];
@@ -238,8 +237,8 @@ export class RequestCheck {
     return this.#note(invalidField("ENCODING_INVALID", "encoding", problem), "none");
   }
 
-  prefix(prefix: string, of: "store" | "key"): string {
-    return this.#try(() => checkPrefix(prefix, MAX_PREFIX_BYTES[of]), prefix);
+  prefix(prefix: string): string {
+    return this.#try(() => checkPrefix(prefix), "");
   }
 
   /** What a set writes. `path` comes before the names of the fields. */
@@ -255,7 +254,7 @@ export class RequestCheck {
     const indexes = new Map<string, number>();
     return entries.map((entry, index) => {
       const path = `entries[${index}].`;
-      const key = this.key(entry.key, `${path}key`);
+      const key = this.key(entry.key, "write", `${path}key`);
       const first = indexes.get(key);
       if (first === undefined) {
         indexes.set(key, index);
@@ -268,8 +267,8 @@ export class RequestCheck {
   }
 
   /** Which part of a listing of stores or keys a request asks for, and how the place behind it is named. */
-  list(request: PageFields, of: "store" | "key", listing: Omit<Listing, "prefix">): List<string> {
-    const prefix = this.prefix(request.prefix, of);
+  list(request: PageFields, listing: Omit<Listing, "prefix">): List<string> {
+    const prefix = this.prefix(request.prefix);
     const bound = { ...listing, prefix };
     const after = this.#pageToken(request, bound);
     return {
@@ -280,7 +279,7 @@ export class RequestCheck {
 
   /** As list, for the stores of all contexts. */
   globalList(request: PageFields, listing: Pick<Listing, "method" | "collection">): List<GlobalCursor> {
-    const { page, token } = this.list(request, "store", { ...listing, datasetId: "", storeName: "" });
+    const { page, token } = this.list(request, { ...listing, datasetId: "", storeName: "" });
     const after = page.after === undefined ? undefined : this.#try(() => globalCursor(page.after), undefined);
     return {
       page: { ...page, after },

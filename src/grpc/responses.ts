@@ -73,11 +73,10 @@ export function namesPage(page: Page<string, string>, token: TokenOf<string>): E
   let size = 0;
   let count = 0;
   for (const name of page.items) {
-    size += stringItemSize(name);
-    if (size > MAX_PAGE_BYTES && count > 0) {
-      size -= stringItemSize(name);
-      break;
-    }
+    const added = stringItemSize(name);
+    // Were it the last one, the token would hold it again.
+    if (size + 2 * added > MAX_PAGE_BYTES && count > 0) break;
+    size += added;
     count += 1;
   }
   const next = token(nextCursor(page, count, (name) => name));
@@ -97,7 +96,7 @@ export function documentsPage(
   for (const document of page.items) {
     const measured = measureDocument(document, form);
     const added = documentFieldSize(measured);
-    if (size + added > MAX_PAGE_BYTES && documents.length > 0) break;
+    if (size + added + stringItemSize(document.key) > MAX_PAGE_BYTES && documents.length > 0) break;
     documents.push(measured);
     size += added;
   }
@@ -116,9 +115,10 @@ export function storesPage(
   let size = 0;
   for (const store of page.items) {
     const bytes = StoreMessage.encode(storeMessage(store)).finish();
-    size += bytesFieldSize(bytes.length);
-    if (size > MAX_PAGE_BYTES && stores.length > 0) break;
+    const added = bytesFieldSize(bytes.length);
+    if (size + added + stringItemSize(store.storeName) > MAX_PAGE_BYTES && stores.length > 0) break;
     stores.push(bytes);
+    size += added;
   }
   return repeatedResponse(stores, token(nextCursor(page, stores.length, (store) => store)));
 }

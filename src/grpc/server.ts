@@ -29,6 +29,12 @@ export interface ServerOptions {
   readonly collections?: readonly string[];
   /** @default none */
   readonly logger?: Logger;
+  /**
+   * What health says at first; see setServing().
+   *
+   * @default true
+   */
+  readonly serving?: boolean;
 }
 
 /** How a server stops. */
@@ -58,6 +64,8 @@ export interface GrpcServer {
    * Throws an Error with one sentence for people if that cannot be; its `cause` is the system's error.
    */
   listen(address: string): Promise<string>;
+  /** Says in health whether calls can be served, such as when a database comes or goes. Ignored once shutdown began. */
+  setServing(serving: boolean): void;
   /**
    * Says NOT_SERVING, waits for `drainMs`, ends streams with UNAVAILABLE, lets calls in flight finish within
    * `graceMs`, and closes all connections. Idempotent: later calls wait for the first.
@@ -94,7 +102,7 @@ function createServerOf(services: readonly ServedService[]): Server {
 
 /** Creates a server. It listens nowhere yet. */
 export function createGrpcServer(options: ServerOptions): GrpcServer {
-  const { engine, collections = [DEFAULT_COLLECTION], logger = silentLogger } = options;
+  const { engine, collections = [DEFAULT_COLLECTION], logger = silentLogger, serving = true } = options;
   const descriptors = new Descriptors();
   const calls = new Calls(logger, descriptors);
   const health = new HealthService();
@@ -140,9 +148,12 @@ export function createGrpcServer(options: ServerOptions): GrpcServer {
     return listened.finally(() => listening.delete(listened));
   }
 
-  setHealth("SERVING");
+  setHealth(serving ? "SERVING" : "NOT_SERVING");
   return {
     listen: listenUnlessStopping,
+    setServing(isServing) {
+      if (stopping === undefined) setHealth(isServing ? "SERVING" : "NOT_SERVING");
+    },
     shutdown(shutdownOptions = {}) {
       stopping ??= stop(shutdownOptions);
       return stopping;

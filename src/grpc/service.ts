@@ -59,7 +59,7 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async createStore(request: CreateStoreRequest, options: HandlerOptions) {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.storeName(request.storeName);
+    const storeName = check.storeName(request.storeName, "write");
     const metadata = check.metadata(request.metadata);
     const policy = check.policy(request.policy) ?? "persist";
     check.done();
@@ -71,7 +71,7 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async getStore(request: GetStoreRequest, options: HandlerOptions) {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.storeName(request.storeName);
+    const storeName = check.storeName(request.storeName, "find");
     check.done();
     const store = await this.engine.getStore(scope, storeName, options);
     if (store === undefined) throw storeNotFound(storeName);
@@ -81,7 +81,7 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async hasStore(request: HasStoreRequest, options: HandlerOptions) {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.storeName(request.storeName);
+    const storeName = check.storeName(request.storeName, "find");
     check.done();
     return { exists: await this.engine.hasStore(scope, storeName, options) };
   }
@@ -89,7 +89,7 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async listStores(request: ListStoresRequest, options: HandlerOptions): Promise<EncodedMessage> {
     const check = this.#check();
     const scope = check.scope(request);
-    const list = check.list(request, "store", { method: "ListStores", ...scope, storeName: "" });
+    const list = check.list(request, { method: "ListStores", ...scope, storeName: "" });
     check.done();
     return namesPage(await this.engine.listStores(scope, list.page, options), list.token);
   }
@@ -104,7 +104,7 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async deleteStore(request: DeleteStoreRequest, options: HandlerOptions) {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.storeName(request.storeName);
+    const storeName = check.storeName(request.storeName, "find");
     check.done();
     return { deletedCount: BigInt(await this.engine.deleteStore(scope, storeName, options)) };
   }
@@ -112,7 +112,8 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async clearCache(request: ClearCacheRequest, options: HandlerOptions) {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.optionalStoreName(request.storeName);
+    // Empty means all stores.
+    const storeName = request.storeName === "" ? undefined : request.storeName;
     check.done();
     return { deletedCount: BigInt(await this.engine.clearCache(scope, storeName, options)) };
   }
@@ -127,8 +128,8 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async setKey(request: SetKeyRequest, options: HandlerOptions): Promise<EncodedMessage> {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.storeName(request.storeName);
-    const key = check.key(request.key);
+    const storeName = check.storeName(request.storeName, "write");
+    const key = check.key(request.key, "write");
     const write = check.write(request);
     check.done();
     return setResponse(await this.engine.setKey(scope, storeName, key, write, options));
@@ -137,8 +138,8 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async setCacheKey(request: SetCacheKeyRequest, options: HandlerOptions): Promise<EncodedMessage> {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.storeName(request.storeName);
-    const key = check.key(request.key);
+    const storeName = check.storeName(request.storeName, "write");
+    const key = check.key(request.key, "write");
     const value = check.value(request);
     const ttlMs = check.ttl(request.ttl);
     check.done();
@@ -150,8 +151,8 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async setKeyIfAbsent(request: SetKeyIfAbsentRequest, options: HandlerOptions): Promise<EncodedMessage> {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.storeName(request.storeName);
-    const key = check.key(request.key);
+    const storeName = check.storeName(request.storeName, "write");
+    const key = check.key(request.key, "write");
     const write = check.write(request);
     check.done();
     return conditionalSetResponse(await this.engine.setKeyIfAbsent(scope, storeName, key, write, options));
@@ -160,8 +161,8 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async compareAndSetKey(request: CompareAndSetKeyRequest, options: HandlerOptions): Promise<EncodedMessage> {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.storeName(request.storeName);
-    const key = check.key(request.key);
+    const storeName = check.storeName(request.storeName, "write");
+    const key = check.key(request.key, "write");
     const value = check.value(request);
     const expected = check.expected(request, value);
     const write = { value, ttlMs: check.ttl(request.ttl), policy: check.policy(request.policy) };
@@ -174,8 +175,8 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async getKey(request: GetKeyRequest, options: HandlerOptions): Promise<EncodedMessage> {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.storeName(request.storeName);
-    const key = check.key(request.key);
+    const storeName = check.storeName(request.storeName, "find");
+    const key = check.key(request.key, "find");
     const form = check.encoding(request.encoding);
     check.done();
     const document = await this.engine.getKey(scope, storeName, key, form !== "none", options);
@@ -186,8 +187,8 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async hasKey(request: HasKeyRequest, options: HandlerOptions) {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.storeName(request.storeName);
-    const key = check.key(request.key);
+    const storeName = check.storeName(request.storeName, "find");
+    const key = check.key(request.key, "find");
     check.done();
     return { exists: await this.engine.hasKey(scope, storeName, key, options) };
   }
@@ -195,8 +196,8 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async deleteKey(request: DeleteKeyRequest, options: HandlerOptions) {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.storeName(request.storeName);
-    const key = check.key(request.key);
+    const storeName = check.storeName(request.storeName, "find");
+    const key = check.key(request.key, "find");
     const etag = check.etag(request.etag);
     check.done();
     return { deleted: await this.engine.deleteKey(scope, storeName, key, etag, options) };
@@ -205,8 +206,8 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async updateTtl(request: UpdateTtlRequest, options: HandlerOptions): Promise<EncodedMessage> {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.storeName(request.storeName);
-    const key = check.key(request.key);
+    const storeName = check.storeName(request.storeName, "write");
+    const key = check.key(request.key, "write");
     const ttlMs = check.requiredTtl(request.ttl);
     check.done();
     const document = await this.engine.updateTtl(scope, storeName, key, ttlMs, options);
@@ -217,8 +218,8 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async updatePolicy(request: UpdatePolicyRequest, options: HandlerOptions): Promise<EncodedMessage> {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.storeName(request.storeName);
-    const key = check.key(request.key);
+    const storeName = check.storeName(request.storeName, "write");
+    const key = check.key(request.key, "write");
     const policy = check.requiredPolicy(request.policy);
     check.done();
     const document = await this.engine.updatePolicy(scope, storeName, key, policy, options);
@@ -229,8 +230,8 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async listKeys(request: ListKeysRequest, options: HandlerOptions): Promise<EncodedMessage> {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.storeName(request.storeName);
-    const list = check.list(request, "key", { method: "ListKeys", ...scope, storeName });
+    const storeName = check.storeName(request.storeName, "find");
+    const list = check.list(request, { method: "ListKeys", ...scope, storeName });
     check.done();
     return namesPage(await this.engine.listKeys(scope, storeName, list.page, options), list.token);
   }
@@ -238,8 +239,8 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async listValues(request: ListValuesRequest, options: HandlerOptions): Promise<EncodedMessage> {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.storeName(request.storeName);
-    const list = check.list(request, "key", { method: "ListValues", ...scope, storeName });
+    const storeName = check.storeName(request.storeName, "find");
+    const list = check.list(request, { method: "ListValues", ...scope, storeName });
     const form = check.encoding(request.encoding);
     check.done();
     const page = { ...list.page, withValue: form !== "none", maxBytes: MAX_PAGE_BYTES };
@@ -249,8 +250,8 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async countKeys(request: CountKeysRequest, options: HandlerOptions) {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.storeName(request.storeName);
-    const prefix = check.prefix(request.prefix, "key");
+    const storeName = check.storeName(request.storeName, "find");
+    const prefix = check.prefix(request.prefix);
     check.done();
     return { count: BigInt(await this.engine.countKeys(scope, storeName, prefix, options)) };
   }
@@ -258,7 +259,7 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async batchGetKeys(request: BatchGetKeysRequest, options: HandlerOptions): Promise<EncodedMessage> {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.storeName(request.storeName);
+    const storeName = check.storeName(request.storeName, "find");
     const keys = check.keys(request.keys);
     const form = check.encoding(request.encoding);
     check.done();
@@ -273,7 +274,7 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async batchSetKeys(request: BatchSetKeysRequest, options: HandlerOptions): Promise<EncodedMessage> {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.storeName(request.storeName);
+    const storeName = check.storeName(request.storeName, "write");
     const entries = check.entries(request.entries);
     check.done();
     return batchSetResponse(await this.engine.batchSetKeys(scope, storeName, entries, options));
@@ -282,7 +283,7 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async batchDeleteKeys(request: BatchDeleteKeysRequest, options: HandlerOptions) {
     const check = this.#check();
     const scope = check.scope(request);
-    const storeName = check.storeName(request.storeName);
+    const storeName = check.storeName(request.storeName, "find");
     const keys = check.keys(request.keys);
     check.done();
     return { deletedCount: BigInt(await this.engine.batchDeleteKeys(scope, storeName, keys, options)) };
@@ -291,7 +292,7 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async hasStoreGlobal(request: HasStoreGlobalRequest, options: HandlerOptions) {
     const check = this.#check();
     const collection = check.collection(request);
-    const storeName = check.storeName(request.storeName);
+    const storeName = check.storeName(request.storeName, "find");
     check.done();
     return { exists: await this.engine.hasStoreGlobal(collection, storeName, options) };
   }
@@ -314,7 +315,7 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
   async deleteStoreGlobal(request: DeleteStoreGlobalRequest, options: HandlerOptions) {
     const check = this.#check();
     const collection = check.collection(request);
-    const storeName = check.storeName(request.storeName);
+    const storeName = check.storeName(request.storeName, "find");
     check.done();
     const { stores, documents } = await this.engine.deleteStoreGlobal(collection, storeName, options);
     return { deletedStoreCount: BigInt(stores), deletedCount: BigInt(documents) };

@@ -4,12 +4,15 @@ import type { Any } from "../../gen/ts/google/protobuf/any.js";
 import { BadRequest, ErrorInfo, ResourceInfo, RetryInfo } from "../../gen/ts/google/rpc/error_details.js";
 import { Status as RpcStatus } from "../../gen/ts/google/rpc/status.js";
 import type { ErrorKind, FieldViolation, Outcome, StoreError } from "../store/errors.js";
+import { MAX_KEY_BYTES, MAX_STORE_NAME_BYTES } from "../store/limits.js";
 import { DETAIL_TYPE_PREFIX, ERROR_DOMAIN } from "../store/wire-names.js";
 
-// gRPC's C core, and with it Python's clients, may drop a response whose header block exceeds 8 KiB. These two
+// gRPC's C core, and with it Python's clients, may drop a response whose header block exceeds 8 KiB. These
 // bounds keep the status message, its copy in the details, and the details themselves below that.
 const MAX_MESSAGE_CHARS = 1_800;
 const MAX_VIOLATION_BYTES = 2_400;
+/** Bytes of a resource's name: any that may be written goes whole, STORE/KEY; other writers' may be far longer. */
+const MAX_RESOURCE_BYTES = MAX_STORE_NAME_BYTES + 1 + MAX_KEY_BYTES;
 
 /** When a caller may try again after an UNAVAILABLE that does not say it, in milliseconds. */
 const DEFAULT_RETRY_MS = 1_000;
@@ -80,6 +83,16 @@ function clip(text: string): string {
   return message;
 }
 
+/** Shortens a name to MAX_RESOURCE_BYTES of UTF-8. */
+function clipName(name: string): string {
+  const bytes = Buffer.from(name, "utf8");
+  if (bytes.length <= MAX_RESOURCE_BYTES) return name;
+  let end = MAX_RESOURCE_BYTES;
+  // Not in the middle of a character.
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  return `${bytes.toString("utf8", 0, end)}…`;
+}
+
 function violation(field: string, description: string): BadRequest["fieldViolations"][number] {
   return { field, description, reason: "", localizedMessage: undefined };
 }
@@ -120,7 +133,7 @@ export function toWireStatus(error: StoreError, write: boolean): WireStatus {
   if (error.violations.length > 0) details.push(pack("BadRequest", BadRequest, badRequest(error.violations)));
   if (error.resource !== undefined) {
     const { type, name } = error.resource;
-    const info = { resourceType: type, resourceName: name, owner: "", description: "" };
+    const info = { resourceType: type, resourceName: clipName(name), owner: "", description: "" };
     details.push(pack("ResourceInfo", ResourceInfo, info));
   }
   if (error.kind === "UNAVAILABLE") {

@@ -94,9 +94,12 @@ export interface GlobalDeletion {
 /**
  * What a storage engine promises. Everything above it, the wire included, relies on this text alone.
  *
- * **Arguments** are valid when they arrive: names within the limits of limits.ts, `datasetId` empty or 24
- * lower-case hex digits, `collection` one of those the engine was opened with, values well-formed BSON, the key
- * never STORE_KEY. Engines do not check them again.
+ * **Arguments** are valid when they arrive: names well-formed and not empty, `datasetId` empty or 24 lower-case hex
+ * digits, `collection` one of those the engine was opened with, values well-formed BSON, the key never STORE_KEY.
+ * Engines do not check them again. What is written (`createStore`, the sets, the updates) has a name within the
+ * limits of limits.ts and without NUL. All other methods find what is there by names of any length and content, NUL
+ * included, since other writers may have made them. Cursors may be as long, prefixes up to their own limit. An engine
+ * that cannot hold such a name answers as for one that is not there.
  *
  * **Time** is the store's clock, in whole milliseconds, and never goes back. A document is live before its
  * `expiresAt` and gone from that millisecond on: not read, listed or counted, no conflict; a set then creates,

@@ -4,6 +4,8 @@ export const DEFAULT_ADDRESS = "127.0.0.1:50051";
 export const MAX_STORE_NAME_BYTES = 255;
 /** Bytes of UTF-8 in a key. */
 export const MAX_KEY_BYTES = 1024;
+/** Bytes of UTF-8 in a prefix: beyond those that are of use, within what a query can say twice. */
+export const MAX_PREFIX_BYTES = 1024 * 1024;
 /** Bytes of a value's BSON document `{value: …}`; also of the expected and the new value of a compare-and-set together. */
 export const MAX_VALUE_BYTES = 15 * 1024 * 1024;
 /** Bytes of a store's metadata as a BSON document. */
@@ -31,5 +33,8 @@ export const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
 export const MAX_RESPONSE_BYTES = 32 * 1024 * 1024;
 /** The collection of requests that name none; FiftyOne's own name. */
 export const DEFAULT_COLLECTION = "execution_store";
+
+/** The database of a MongoDB whose URI names none. */
+export const DEFAULT_DATABASE = "execution_store";
 /** The key that marks a store's own document in FiftyOne's collection; reserved. */
 export const STORE_KEY = "__store__";

@@ -5,7 +5,7 @@ import { parseAddress } from "../../src/config/address.js";
 import { maskUri } from "../../src/config/mask-uri.js";
 import { nearest } from "../../src/config/nearest.js";
 import { quote } from "../../src/config/quote.js";
-import { parseStoreUri } from "../../src/config/store-uri.js";
+import { parseStoreUri, shownStore } from "../../src/config/store-uri.js";
 
 describe("parseAddress", () => {
   it.each([
@@ -81,24 +81,52 @@ describe("parseStoreUri", () => {
   it("takes relative, absolute and home paths", () => {
     expect(parseStoreUri("lmdb:/var/x")).toEqual({ engine: "lmdb", path: "/var/x" });
     expect(parseStoreUri("lmdb:./x")).toEqual({ engine: "lmdb", path: resolve("x") });
-    expect(parseStoreUri("lmdb:~/x").path).toBe(resolve(homedir(), "x"));
+    expect(parseStoreUri("lmdb:~/x")).toEqual({ engine: "lmdb", path: resolve(homedir(), "x") });
+    expect(shownStore(parseStoreUri("lmdb:/var/x"))).toBe("lmdb:/var/x");
   });
 
   it.each(["lmdb:", "lmdb://x", "lmdb:///x", "lmdb:a\0b", "lmdb:mongodb://h/x"])("refuses %j", (text) => {
     expect(() => parseStoreUri(text)).toThrow("expected lmdb:PATH");
   });
 
-  it("says plainly that MongoDB is not served, and repeats no password", () => {
-    for (const uri of [
-      "mongodb://me:hunter2@db/x",
-      "mongodb+srv://me:hunter2@db/x",
-      "MongoDB://hunter2@db",
-    ]) {
-      expect(() => parseStoreUri(uri)).toThrow(
-        /^names a MongoDB, which this version cannot serve; expected lmdb:PATH/,
-      );
-      expect(() => parseStoreUri(uri)).not.toThrow("hunter2");
-    }
+  it.each([
+    ["mongodb://h", "execution_store", "mongodb://h/execution_store"],
+    ["mongodb://h/", "execution_store", "mongodb://h/execution_store"],
+    ["mongodb://h/?tls=true", "execution_store", "mongodb://h/execution_store"],
+    ["mongodb://h?tls=true", "execution_store", "mongodb://h/execution_store"],
+    ["mongodb://h1:1,h2:2/things?replicaSet=rs0", "things", "mongodb://h1:1,h2:2/things"],
+    ["mongodb+srv://me:hunter2@db/x%2Dy", "x-y", "mongodb+srv://***@db/x-y"],
+    ["MongoDB://hunter2@db", "execution_store", "mongodb://***@db/execution_store"],
+    ["mongodb://me:hun%2Fter2@[::1]:1/x", "x", "mongodb://***@[::1]:1/x"],
+    ["mongodb://h/x?proxyPassword=hunter2", "x", "mongodb://h/x"],
+  ])("takes the database of %j", (uri, database, shown) => {
+    const location = parseStoreUri(uri);
+    expect(location).toEqual({
+      engine: "mongodb",
+      uri: uri.replace("MongoDB", "mongodb"),
+      database,
+      shown,
+    });
+    expect(shownStore(location)).toBe(shown);
+    expect(shown).not.toContain("ter2");
+  });
+
+  it.each([
+    ["mongodb:h", /^has no "\/\/" after "mongodb:"; expected mongodb:\/\/HOST/],
+    ["mongodb://", /^names no host/],
+    ["mongodb:///x", /^names no host/],
+    ["mongodb://me:hunter2@/x", /^names no host/],
+    ["mongodb://me:hun/ter2@h/x", /^has an "@" after .* percent-encode/],
+    ["mongodb://me:hun?ter2@h/x", /^has an "@" after/],
+    ["mongodb://me:hun@ter2@h/x", /^has an "@" after/],
+    ["mongodb://me:hun ter2@h/x", /^has an "@" after .* or a space before it/],
+    ["mongodb://me:hunter2@h/admin", /^names the database admin, .* add authSource=admin/],
+    ["mongodb://me:hunter2@h/a.b", /^names the database "a.b", which cannot be/],
+    ["mongodb://me:hunter2@h/%", /^names the database "%", which cannot be/],
+    [`mongodb://h/${"x".repeat(64)}`, /expected 1 to 63 bytes/],
+  ])("refuses %j in a sentence without its password", (uri, message) => {
+    expect(() => parseStoreUri(uri)).toThrow(message);
+    expect(() => parseStoreUri(uri)).not.toThrow(/ter2/);
   });
 
   it("names an unknown engine without its password", () => {

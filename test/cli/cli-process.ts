@@ -106,8 +106,12 @@ export interface ServerProcess {
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null; log: readonly LogLine[] }>;
 }
 
-/** Starts `serve` and waits until it serves. */
-export async function startServer(args: readonly string[], options: CliOptions = {}): Promise<ServerProcess> {
+/** Starts `serve` and waits until it serves, or until it has logged another line that has its addresses. */
+export async function startServer(
+  args: readonly string[],
+  options: CliOptions = {},
+  ready = "serving",
+): Promise<ServerProcess> {
   const child = spawnCli(["serve", ...args], options);
   child.stdin.end();
   const log: LogLine[] = [];
@@ -131,7 +135,7 @@ export async function startServer(args: readonly string[], options: CliOptions =
       if (!more) throw new Error(`the server ended without "${message}": ${JSON.stringify(log)}`);
     }
   };
-  const { addresses } = await logged("serving");
+  const { addresses } = await logged(ready);
   return {
     pid: child.pid ?? 0,
     addresses: addresses as string[],

@@ -273,6 +273,14 @@ describe.concurrent("client commands", { timeout: 120_000 }, () => {
     });
   });
 
+  it("health is SERVING and 0, and 4 where no server is", async () => {
+    expect(await run(["health"])).toMatchObject({ code: 0, stdout: "SERVING\n" });
+    expect(await lines(["health"])).toEqual([{ address: firstAddress(server), health: "SERVING" }]);
+    const nowhere = await runCli(["health", "--address", "127.0.0.1:1", "--timeout", "2s"]);
+    expect(nowhere).toMatchObject({ code: 4, stdout: "" });
+    expect(nowhere.stderr).toContain("127.0.0.1:1");
+  });
+
   it("info tells about the server, a store and a key", async () => {
     await service.createStore("told", { metadata: { owner: "me", id: 7n } });
     await service.setKey("told", "k", "secret");

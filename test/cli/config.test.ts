@@ -22,6 +22,7 @@ describe("the configuration of serve", () => {
   it("has defaults that serve this machine only", async () => {
     expect(await load()).toEqual({
       store: { engine: "lmdb", path: resolve("execution-store.lmdb") },
+      storeWaitMs: 60_000,
       listen: [{ text: "127.0.0.1:50051", local: true }],
       allowRemote: false,
       collections: [],
@@ -37,6 +38,7 @@ describe("the configuration of serve", () => {
   it("takes every option from a flag, from the environment and from a file", async () => {
     const texts = {
       store: "lmdb:/x",
+      "store-wait": "2m",
       listen: "127.0.0.1:1,unix:/x.sock",
       "allow-remote": "true",
       collections: "a, b",
@@ -52,6 +54,7 @@ describe("the configuration of serve", () => {
     expect(Object.keys(texts)).toEqual(names);
     const expected = {
       store: { engine: "lmdb", path: "/x" },
+      storeWaitMs: 120_000,
       listen: [
         { text: "127.0.0.1:1", local: true },
         { text: "unix:/x.sock", local: true },
@@ -88,6 +91,10 @@ describe("the configuration of serve", () => {
     });
   });
 
+  it("waits for a MongoDB for ever if told so", async () => {
+    expect(await load({ storeWait: "forever" })).toMatchObject({ storeWaitMs: undefined });
+  });
+
   it("takes an empty variable as unset", async () => {
     expect(await load({}, { EXECUTION_STORE_SHUTDOWN_GRACE: "", EXECUTION_STORE_LISTEN: "" })).toMatchObject({
       shutdownGraceMs: 10_000,
@@ -117,7 +124,8 @@ describe("the configuration of serve", () => {
     [{ historySize: "1KB" }, /^--history-size "1KB" is out of range; expected from 1MB to 1TB$/],
     [{ shutdownGrace: "2h" }, /^--shutdown-grace "2h" is out of range/],
     [{ store: "data" }, /^--store "data" names no engine; expected lmdb:PATH/],
-    [{ store: "mongodb://h" }, /^--store names a MongoDB, which this version cannot serve/],
+    [{ store: "mongodb:h" }, /^--store has no "\/\/" after "mongodb:"; expected mongodb:\/\/HOST/],
+    [{ storeWait: "0s" }, /^--store-wait "0s" is out of range; expected from 1s to 30d$/],
     [{ listen: ["50051"] }, /^--listen "50051" is not an address; expected HOST:PORT/],
     [{ listen: ["127.0.0.1:1", "127.0.0.1:1"] }, /^--listen names 127.0.0.1:1 twice/],
     [{ listen: [","] }, /^--listen names no address/],
@@ -156,7 +164,7 @@ describe("the configuration of serve", () => {
 
   it.each<[string, RegExp]>([
     ["history_time: 1h", /^"history_time" in .*server\.yaml is no option; did you mean history-time\?$/],
-    ["colour: red", /^"colour" in .* is no option; expected one of store, listen, /],
+    ["colour: red", /^"colour" in .* is no option; expected one of store, store-wait, listen, /],
     ["config: other.yaml", /^"config" in .* is no option/],
     ["history-time: 10", /^in .*server\.yaml, history-time "10" has no unit; expected /],
     ["history-time:", /^in .*server\.yaml, history-time has no value; expected a single value$/],

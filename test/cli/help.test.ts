@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
+import { COPY_OPTIONS } from "../../src/cli/add-copy-command.js";
 import { CLIENT_OPTIONS } from "../../src/cli/client-options.js";
-import { variableOf } from "../../src/config/options.js";
+import { type Options, variableOf } from "../../src/config/options.js";
 import { SERVE_OPTIONS } from "../../src/config.js";
 import { buildBeforeTests, runCli } from "./cli-process.js";
 
@@ -15,7 +16,11 @@ const COMMANDS = {
   keys: ["--json", "--prefix", "--long"],
   stores: ["--json", "--prefix", "--all-contexts"],
   info: ["--json"],
+  health: ["--json"],
+  copy: ["--overwrite"],
 };
+
+const TABLES: Readonly<Record<string, Options>> = { serve: SERVE_OPTIONS, copy: COPY_OPTIONS };
 
 describe.concurrent("help", { timeout: 60_000 }, () => {
   it("lists every command, examples and exit codes", async () => {
@@ -32,7 +37,7 @@ describe.concurrent("help", { timeout: 60_000 }, () => {
       const { code, stdout } = await runCli([command, "--help"]);
       expect(code).toBe(0);
       const plain = stdout.replaceAll(/\s+/g, " ");
-      for (const option of Object.values(command === "serve" ? SERVE_OPTIONS : CLIENT_OPTIONS)) {
+      for (const option of Object.values(TABLES[command] ?? CLIENT_OPTIONS)) {
         expect(plain).toContain(`--${option.name} `);
         expect(plain).toContain(`Variable: ${variableOf(option)}.`);
         expect(plain).toContain(option.help);

@@ -68,12 +68,27 @@ test("sends nothing for nothing", async () => {
 
 test.each([
   ["", "STORE_NAME_INVALID"],
-  ["s".repeat(256), "STORE_NAME_INVALID"],
   [undefined as unknown as string, "STORE_NAME_INVALID"],
 ])("refuses the store name %j, also for nothing", async (name, reason) => {
   await expect(service.batchSetKeys(name, [])).rejects.toMatchObject({ reason, outcome: "NOT_APPLIED" });
   await expect(service.batchGetKeys(name, [])).rejects.toMatchObject({ reason, outcome: undefined });
   await expect(service.batchDeleteKeys(name, [])).rejects.toMatchObject({ reason, outcome: "NOT_APPLIED" });
+});
+
+test("refuses a store name over the limit to write, and finds nothing by it", async () => {
+  const name = "s".repeat(256);
+  const refused = { reason: "STORE_NAME_INVALID", outcome: "NOT_APPLIED" };
+  await expect(service.batchSetKeys(name, [])).rejects.toMatchObject(refused);
+  expect(await service.batchGetKeys(name, ["a"])).toEqual(new Map());
+  expect(await service.batchDeleteKeys(name, ["a"])).toBe(0);
+  expect(await service.clearCache(name)).toBe(0);
+});
+
+test("asks for keys that no single request could hold", async () => {
+  const long = Array.from({ length: 30 }, (_, index) => String(index).padStart(1_500_000, "k"));
+  await service.batchSetKeys("s", [{ key: "a", value: 1 }]);
+  expect([...(await service.batchGetKeys("s", [...long, "a"])).keys()]).toEqual(["a"]);
+  expect(await service.batchDeleteKeys("s", [...long, "a"])).toBe(1);
 });
 
 test.each(["abc", undefined, null, 5, { a: 1 }])("refuses %o in place of a list", async (items) => {
@@ -119,6 +134,8 @@ const tooLarge = new RawValue(new Uint8Array(MAX_VALUE_BYTES + 1));
 test.each([
   ["a key named twice, far apart", { key: "key-0", value: 1 }, "KEY_REPEATED", "entries[1500].key"],
   ["an empty key", { key: "", value: 1 }, "KEY_INVALID", "entries[1500].key"],
+  ["a key of 1,025 bytes", { key: "k".repeat(1025), value: 1 }, "KEY_INVALID", "entries[1500].key"],
+  ["a key with NUL", { key: "a\0", value: 1 }, "KEY_INVALID", "entries[1500].key"],
   ["a reserved key", { key: "__store__", value: 1 }, "KEY_RESERVED", "entries[1500].key"],
   ["half a surrogate pair", { key: "\udc00", value: 1 }, "KEY_INVALID", "entries[1500].key"],
   ["no value", { key: "a", value: undefined }, "VALUE_INVALID", "entries[1500].value"],

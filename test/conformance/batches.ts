@@ -11,7 +11,6 @@ import {
   plain,
   present,
   readValue,
-  START,
   valueOf,
 } from "./world.js";
 
@@ -28,17 +27,17 @@ function sum(numbers: readonly number[]): number {
 export function batches(check: Check): void {
   check("sets, reads and deletes many keys in the order asked for", async ({ engine, clock }) => {
     await engine.setKey(FIRST, "jobs", "b", persist("old"));
-    clock.advance(5);
+    clock.advance(5000);
     const results = await engine.batchSetKeys(FIRST, "jobs", [
       { key: "c", ...persist("vc") },
       { key: "b", ...evict("vb") },
-      { key: "a", ...expiring(1000, "va") },
+      { key: "a", ...expiring(1_000_000, "va") },
     ]);
     expect(results.map(({ created }) => created)).toEqual([true, false, true]);
     expect(results.map(({ document }) => document)).toMatchObject([
-      { key: "c", policy: "persist", expiresAt: undefined, createdAt: START + 5, value: undefined },
-      { key: "b", policy: "evict", expiresAt: undefined, createdAt: START, updatedAt: START + 5 },
-      { key: "a", policy: "evict", expiresAt: START + 1005, createdAt: START + 5 },
+      { key: "c", policy: "persist", expiresAt: undefined, createdAt: clock.at(5000), value: undefined },
+      { key: "b", policy: "evict", expiresAt: undefined, createdAt: clock.at(0), updatedAt: clock.at(5000) },
+      { key: "a", policy: "evict", expiresAt: clock.at(1_005_000), createdAt: clock.at(5000) },
     ]);
     const { documents } = await engine.batchGetKeys(FIRST, "jobs", ["b", "nowhere", "a", "c"], VALUES);
     expect(documents.map((document) => document?.key)).toEqual(["b", undefined, "a", "c"]);
@@ -165,10 +164,10 @@ export function batches(check: Check): void {
     await engine.batchSetKeys(
       FIRST,
       "jobs",
-      [1, 2, 3, 4].map((step) => ({ key: `key-${step}`, ...expiring(step * 100) })),
+      [1, 2, 3, 4].map((step) => ({ key: `key-${step}`, ...expiring(step * 100_000) })),
     );
     for (const left of [3, 2, 1, 0]) {
-      clock.advance(100);
+      clock.advance(100_000);
       expect(await engine.countKeys(FIRST, "jobs", "")).toBe(left);
     }
     expect(await readValue(engine, FIRST, "jobs", "key-4")).toBeUndefined();

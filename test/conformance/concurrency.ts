@@ -14,8 +14,8 @@ async function numberIn(engine: Engine, key: string): Promise<number> {
 export function concurrency(check: Check): void {
   for (const state of ["absent", "expired", "deleted"] as const) {
     check(`lets one of 100 set-if-absent callers win a key that is ${state}`, async ({ engine, clock }) => {
-      if (state !== "absent") await engine.setKey(FIRST, "jobs", "lock", expiring(100));
-      if (state === "expired") clock.advance(100);
+      if (state !== "absent") await engine.setKey(FIRST, "jobs", "lock", expiring(100_000));
+      if (state === "expired") clock.advance(100_000);
       if (state === "deleted") await engine.deleteKey(FIRST, "jobs", "lock", undefined);
       const results = await Promise.all(
         CALLERS.map((caller) => engine.setKeyIfAbsent(FIRST, "jobs", "lock", persist(caller))),
@@ -154,7 +154,7 @@ export function concurrency(check: Check): void {
           FIRST,
           store,
           `key-${caller}`,
-          caller % 2 === 0 ? persist(caller) : expiring(50, caller),
+          caller % 2 === 0 ? persist(caller) : expiring(50_000, caller),
         );
         if (caller % 5 === 0) await engine.deleteKey(FIRST, store, `key-${caller}`, undefined);
         if (caller % 11 === 0) await engine.updatePolicy(FIRST, store, `key-${caller}`, "persist");

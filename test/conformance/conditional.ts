@@ -11,7 +11,6 @@ import {
   plain,
   present,
   readValue,
-  START,
   valueOf,
 } from "./world.js";
 
@@ -24,17 +23,17 @@ async function swap(engine: Engine, key: string, expected: Expectation): Promise
 /** Writes that depend on what is there. */
 export function conditional(check: Check): void {
   check("sets what is absent, once", async ({ engine, clock }) => {
-    const won = await engine.setKeyIfAbsent(FIRST, "jobs", "lock", expiring(1000, "first"));
+    const won = await engine.setKeyIfAbsent(FIRST, "jobs", "lock", expiring(1_000_000, "first"));
     expect(won.set).toBe(true);
     expect(won.document).toMatchObject({
       key: "lock",
       value: undefined,
-      createdAt: START,
-      updatedAt: START,
-      expiresAt: START + 1000,
+      createdAt: clock.at(0),
+      updatedAt: clock.at(0),
+      expiresAt: clock.at(1_000_000),
       policy: "evict",
     });
-    clock.advance(10);
+    clock.advance(10_000);
     const lost = await engine.setKeyIfAbsent(FIRST, "jobs", "lock", persist("second"));
     expect(lost).toEqual({ set: false, document: won.document });
     expect(plain(await readValue(engine, FIRST, "jobs", "lock"))).toEqual(plain(valueOf("first")));
@@ -52,10 +51,14 @@ export function conditional(check: Check): void {
 
   check("swaps an expected value", async ({ engine, clock }) => {
     const { document: before } = await engine.setKey(FIRST, "jobs", "key", persist("old"));
-    clock.advance(10);
+    clock.advance(10_000);
     const swapped = await engine.compareAndSetKey(FIRST, "jobs", "key", { value: valueOf("old") }, NEXT);
     expect(swapped.set).toBe(true);
-    expect(swapped.document).toMatchObject({ value: undefined, createdAt: START, updatedAt: START + 10 });
+    expect(swapped.document).toMatchObject({
+      value: undefined,
+      createdAt: clock.at(0),
+      updatedAt: clock.at(10_000),
+    });
     expect(swapped.document?.etag).not.toBe(before.etag);
     expect(plain(await readValue(engine, FIRST, "jobs", "key"))).toEqual(plain(NEXT.value));
     expect(await engine.getKey(FIRST, "jobs", "key", false)).toEqual(swapped.document);
@@ -147,8 +150,8 @@ export function conditional(check: Check): void {
 
   check("keeps a large value's policy, expiry and version when it loses", async ({ engine, clock }) => {
     const big = "y".repeat(30_000);
-    const { document } = await engine.setKey(FIRST, "jobs", "key", expiring(1000, big));
-    clock.advance(1);
+    const { document } = await engine.setKey(FIRST, "jobs", "key", expiring(1_000_000, big));
+    clock.advance(1000);
     const lost = await engine.compareAndSetKey(
       FIRST,
       "jobs",

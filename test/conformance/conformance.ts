@@ -44,11 +44,11 @@ const TOPICS = {
 } satisfies Record<string, (check: Check) => void>;
 
 async function openWorld(open: (options: EngineTestOptions) => Promise<EngineUnderTest>): Promise<World> {
-  const clock = createTestClock();
-  let current = await open({ now: clock.now, collections: [DEFAULT_COLLECTION, OTHER_COLLECTION] });
+  const standing = createTestClock();
+  let current = await open({ now: standing.now, collections: [DEFAULT_COLLECTION, OTHER_COLLECTION] });
   onTestFinished(() => current.close());
   return {
-    clock,
+    clock: current.clock ?? standing,
     get engine() {
       return current.engine;
     },

@@ -31,11 +31,11 @@ export function deletions(check: Check): void {
   check("deletes a store with its document and its keys, and no other", async ({ engine, clock }) => {
     await engine.createStore(FIRST, "jobs", undefined, "persist");
     for (const key of ["a", "b", "c"]) await engine.setKey(FIRST, "jobs", key, persist());
-    await engine.setKey(FIRST, "jobs", "expired", expiring(10));
+    await engine.setKey(FIRST, "jobs", "expired", expiring(10_000));
     for (const neighbour of ["job", "jobs2", "jobs\u0001", "jobs/"]) {
       await engine.setKey(FIRST, neighbour, "a", persist());
     }
-    clock.advance(10);
+    clock.advance(10_000);
     expect(await engine.deleteStore(FIRST, "jobs")).toBe(4);
     expect(await engine.deleteStore(FIRST, "jobs")).toBe(0);
     expect(await engine.hasStore(FIRST, "jobs")).toBe(false);
@@ -48,12 +48,12 @@ export function deletions(check: Check): void {
       await engine.createStore(FIRST, store, undefined, store === "two" ? "evict" : "persist");
       await engine.setKey(FIRST, store, "persist", persist());
       await engine.setKey(FIRST, store, "evict", evict());
-      await engine.setKey(FIRST, store, "expiring", expiring(1000));
-      await engine.setKey(FIRST, store, "expired", expiring(10));
+      await engine.setKey(FIRST, store, "expiring", expiring(1_000_000));
+      await engine.setKey(FIRST, store, "expired", expiring(10_000));
     }
     await engine.setKey(SECOND, "one", "evict", evict());
     await engine.setKey(NONE, "one", "evict", evict());
-    clock.advance(10);
+    clock.advance(10_000);
     expect(await engine.clearCache(FIRST, "one")).toBe(2);
     expect(await keysOf(engine, FIRST, "one")).toEqual(["persist"]);
     expect(await engine.countKeys(FIRST, "three", "")).toBe(3);

@@ -56,12 +56,12 @@ export function global(check: Check): void {
 
   check("finds a store in any context until the last is gone", async ({ engine, clock }) => {
     await engine.setKey(FIRST, "jobs", "key", persist());
-    await engine.setKey(SECOND, "jobs", "key", expiring(10));
+    await engine.setKey(SECOND, "jobs", "key", expiring(10_000));
     await engine.createStore(NONE, "jobs", undefined, "persist");
     for (const [end, left] of [
       [() => engine.deleteKey(FIRST, "jobs", "key", undefined), 2],
       [() => engine.deleteStore(NONE, "jobs"), 1],
-      [() => Promise.resolve(clock.advance(10)), 0],
+      [() => Promise.resolve(clock.advance(10_000)), 0],
     ] as const) {
       expect(await engine.hasStoreGlobal(DEFAULT_COLLECTION, "jobs")).toBe(true);
       await end();
@@ -78,10 +78,10 @@ export function global(check: Check): void {
     }
     await engine.createStore(SECOND, "jobs", undefined, "persist");
     const third = { ...FIRST, datasetId: "ffffffffffffffffffffffff" };
-    await engine.setKey(third, "jobs", "expired", expiring(10));
+    await engine.setKey(third, "jobs", "expired", expiring(10_000));
     const fourth = { ...FIRST, datasetId: "000000000000000000000000" };
     await engine.createStore(fourth, "jobs", undefined, "evict");
-    clock.advance(10);
+    clock.advance(10_000);
     const all = { stores: 4, documents: 8 };
     expect(await engine.deleteStoreGlobal(DEFAULT_COLLECTION, "jobs")).toEqual(all);
     const none = { stores: 0, documents: 0 };

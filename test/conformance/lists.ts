@@ -138,13 +138,13 @@ export function lists(check: Check): void {
             ofStores ? SECOND : FIRST,
             ofStores ? name : "jobs",
             ofStores ? "key" : name,
-            100,
+            100_000,
           );
         }
       }
       const seen = await list.names({
         limit: 2,
-        between: () => Promise.resolve(clock.advance(100)),
+        between: () => Promise.resolve(clock.advance(100_000)),
       });
       expect(seen).toEqual(["a", "b", "e"]);
     });

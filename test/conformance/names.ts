@@ -1,8 +1,16 @@
 import { expect } from "vitest";
-import { DEFAULT_COLLECTION, MAX_KEY_BYTES, MAX_STORE_NAME_BYTES } from "../../src/store/limits.js";
+import type { Engine } from "../../src/store/engine.js";
+import {
+  DEFAULT_COLLECTION,
+  MAX_KEY_BYTES,
+  MAX_PAGE_BYTES,
+  MAX_STORE_NAME_BYTES,
+} from "../../src/store/limits.js";
 import {
   type Check,
   documentsOf,
+  evict,
+  expiring,
   FIRST,
   globalStoresOf,
   inUtf8Order,
@@ -225,4 +233,91 @@ export function names(check: Check): void {
     });
     expect(await storesOf(engine, FIRST)).toEqual([storeNames[0]]);
   });
+
+  check("has nothing by names that only other writers may have made", async ({ engine }) => {
+    await engine.createStore(NONE, "a", undefined, "evict");
+    for (const key of ["b", "c"]) await engine.setKey(NONE, "a", key, expiring(1_000_000));
+    await engine.setKey(FIRST, "a", "b", evict());
+    for (const name of UNWRITABLE) {
+      const title = JSON.stringify(name.slice(0, 20));
+      await expectNoStore(engine, name, title);
+      await expectNoKey(engine, "a", name, title);
+      await expectNoKey(engine, name, "b", title);
+      await expectNoKey(engine, name, name, title);
+    }
+    expect(await engine.countStoresGlobal(DEFAULT_COLLECTION)).toBe(2);
+    expect(await keysOf(engine, NONE, "a")).toEqual(["b", "c"]);
+  });
+
+  check(
+    "goes on behind, and matches by, names of any length",
+    async ({ engine }) => {
+      for (const store of ["a", "b", "c"]) {
+        for (const key of ["a", "b", "c"]) await engine.setKey(FIRST, store, key, persist());
+      }
+      const rest: [after: string, names: string[]][] = [
+        ["b\0", ["c"]],
+        [`b${"x".repeat(1_000_000)}`, ["c"]],
+        [`b${"\u{1F600}".repeat(10_000)}`, ["c"]],
+        [`a${"\0".repeat(5000)}`, ["b", "c"]],
+        ["d".repeat(5000), []],
+      ];
+      for (const [after, expected] of rest) {
+        const title = JSON.stringify(after.slice(0, 20));
+        const page = { prefix: "", after, limit: 10 };
+        expect(await engine.listStores(FIRST, page), title).toEqual({ items: expected, next: undefined });
+        expect(await engine.listKeys(FIRST, "a", page), title).toEqual({ items: expected, next: undefined });
+        const values = { ...page, withValue: false, maxBytes: MAX_PAGE_BYTES };
+        const documents = await engine.listValues(FIRST, "a", values);
+        expect(
+          documents.items.map(({ key }) => key),
+          title,
+        ).toEqual(expected);
+        const cursor = { datasetId: FIRST.datasetId, storeName: after };
+        const stores = await engine.listStoresGlobal(DEFAULT_COLLECTION, { ...page, after: cursor });
+        expect(
+          stores.items.map(({ storeName }) => storeName),
+          title,
+        ).toEqual(expected);
+      }
+    },
+    "cursors",
+  );
+}
+
+/** Nothing has such a name unless another writer made it. NULs are where an engine may have separators or numbers. */
+const UNWRITABLE = ["s".repeat(MAX_KEY_BYTES + 1), "k".repeat(200_000), "\0", "a\0", "a\0\0", "a\0b"];
+
+async function expectNoStore(engine: Engine, name: string, title: string): Promise<void> {
+  const page = { prefix: "", after: undefined, limit: 10 };
+  const values = { withValue: true, maxBytes: MAX_PAGE_BYTES };
+  expect(await engine.getStore(NONE, name), title).toBeUndefined();
+  expect(await engine.hasStore(NONE, name), title).toBe(false);
+  expect(await engine.hasStoreGlobal(DEFAULT_COLLECTION, name), title).toBe(false);
+  expect(await engine.deleteStore(NONE, name), title).toBe(0);
+  expect(await engine.clearCache(NONE, name), title).toBe(0);
+  const nothing = { stores: 0, documents: 0 };
+  expect(await engine.deleteStoreGlobal(DEFAULT_COLLECTION, name), title).toEqual(nothing);
+  expect(await engine.listKeys(NONE, name, page), title).toEqual({ items: [], next: undefined });
+  expect(await engine.listValues(NONE, name, { ...page, ...values }), title).toEqual({
+    items: [],
+    next: undefined,
+  });
+  expect(await engine.countKeys(NONE, name, ""), title).toBe(0);
+  expect(await storesOf(engine, NONE, { prefix: name }), title).toEqual([]);
+  expect(await globalStoresOf(engine, DEFAULT_COLLECTION, { prefix: name }), title).toEqual([]);
+}
+
+async function expectNoKey(engine: Engine, store: string, key: string, title: string): Promise<void> {
+  expect(await engine.getKey(NONE, store, key, true), title).toBeUndefined();
+  expect(await engine.hasKey(NONE, store, key), title).toBe(false);
+  expect(await engine.deleteKey(NONE, store, key, undefined), title).toBe(false);
+  expect(await engine.deleteKey(NONE, store, key, "version"), title).toBe(false);
+  const values = { withValue: true, maxBytes: MAX_PAGE_BYTES };
+  const found = await engine.batchGetKeys(NONE, store, ["x", key], values);
+  expect(found.documents, title).toEqual([undefined, undefined]);
+  expect(await engine.batchDeleteKeys(NONE, store, ["x", key]), title).toBe(0);
+  if (key === "b") return;
+  expect(await keysOf(engine, NONE, store, { prefix: key }), title).toEqual([]);
+  expect(await engine.countKeys(NONE, store, key), title).toBe(0);
 }

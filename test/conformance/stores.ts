@@ -1,17 +1,17 @@
 import { deserialize, serialize } from "bson";
 import { expect } from "vitest";
-import { type Check, evict, expiring, FIRST, NONE, persist, present, START, storesOf } from "./world.js";
+import { type Check, evict, expiring, FIRST, NONE, persist, present, storesOf } from "./world.js";
 
 /** A store with a document of its own, or only with keys. */
 export function stores(check: Check): void {
-  check("creates a store's own document", async ({ engine }) => {
+  check("creates a store's own document", async ({ engine, clock }) => {
     const metadata = serialize({ owner: "worker", retries: 3, tags: ["a", null], nested: { deep: true } });
     const created = await engine.createStore(FIRST, "jobs", metadata, "persist");
     expect(created).toMatchObject({ datasetId: FIRST.datasetId, storeName: "jobs" });
     const own = present(created.own);
     expect(own).toMatchObject({
-      createdAt: START,
-      updatedAt: START,
+      createdAt: clock.at(0),
+      updatedAt: clock.at(0),
       expiresAt: undefined,
       policy: "persist",
     });
@@ -80,9 +80,9 @@ export function stores(check: Check): void {
 
   check("gives a store that exists only through keys its document", async ({ engine, clock }) => {
     await engine.setKey(FIRST, "jobs", "one", persist());
-    clock.advance(5);
+    clock.advance(5000);
     const { own } = await engine.createStore(FIRST, "jobs", undefined, "persist");
-    expect(own?.createdAt).toBe(START + 5);
+    expect(own?.createdAt).toEqual(clock.at(5000));
     expect(await engine.countStores(FIRST)).toBe(1);
     expect(await engine.countKeys(FIRST, "jobs", "")).toBe(1);
     await engine.deleteKey(FIRST, "jobs", "one", undefined);
@@ -113,8 +113,8 @@ export function stores(check: Check): void {
 
   check("keeps a store's document apart from what happens to its keys", async ({ engine, clock }) => {
     const before = present((await engine.createStore(FIRST, "jobs", undefined, "persist")).own);
-    clock.advance(10);
-    await engine.setKey(FIRST, "jobs", "key", expiring(100));
+    clock.advance(10_000);
+    await engine.setKey(FIRST, "jobs", "key", expiring(100_000));
     await engine.updatePolicy(FIRST, "jobs", "key", "evict");
     await engine.deleteKey(FIRST, "jobs", "key", undefined);
     expect((await engine.getStore(FIRST, "jobs"))?.own).toEqual(before);

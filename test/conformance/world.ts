@@ -17,27 +17,40 @@ export const ELSEWHERE: Scope = { collection: OTHER_COLLECTION, datasetId: FIRST
 /** When every test's clock starts: whole milliseconds since 1970. */
 export const START = 1_800_000_000_000;
 
-/** A clock that moves only when it is told to. */
+/**
+ * The clock of the store under test, as far as tests move it. Time may pass by itself, too, for much less than 5 s in a
+ * test, so that tests take longer steps than that; those that need a clock which stands still say so.
+ */
 export interface TestClock {
-  readonly now: () => number;
-  /** Moves by `ms`, backwards if it is negative. */
+  /** Moves by `ms`; backwards, if it is negative, only where the engine has the capability "clock". */
   advance(ms: number): void;
+  /**
+   * What the clock shows, or showed, once it has been moved by `ms` in all. For `toEqual` and `toMatchObject`: where
+   * time passes by itself it stands for all the time since then.
+   */
+  at(ms: number): number;
+}
+
+/** A clock that moves only when it is told to. */
+export interface StandingClock extends TestClock {
+  readonly now: () => number;
 }
 
 /** Makes a clock that stands at START. */
-export function createTestClock(): TestClock {
+export function createTestClock(): StandingClock {
   let time = START;
   return {
     now: () => time,
     advance: (ms) => {
       time += ms;
     },
+    at: (ms) => START + ms,
   };
 }
 
 /** What an engine under test is opened with. */
 export interface EngineTestOptions {
-  /** The store's clock. */
+  /** The store's clock, where it is not the engine that brings one. */
   readonly now: () => number;
   /** The collections to serve. */
   readonly collections: readonly string[];
@@ -46,6 +59,8 @@ export interface EngineTestOptions {
 /** An engine over data of its own, as a factory makes it. */
 export interface EngineUnderTest {
   readonly engine: Engine;
+  /** The engine's own clock. @default the one that it was opened with */
+  readonly clock?: TestClock;
   /** Closes the engine and opens it over the same data; only where the engine keeps data beyond its life. */
   readonly reopen?: () => Promise<EngineUnderTest>;
   /** Closes the engine and removes its data. */
@@ -53,7 +68,7 @@ export interface EngineUnderTest {
 }
 
 /** What some engines lack by design; a factory that skips one gives the reason. */
-export type Capability = "durability" | "slices" | "cuts" | "cursors" | "lifecycle";
+export type Capability = "durability" | "slices" | "cuts" | "cursors" | "lifecycle" | "clock";
 
 /** What a test works with: an engine over empty collections, and its clock. */
 export interface World {

@@ -1,6 +1,6 @@
 import { serialize } from "bson";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { MAX_TTL_MS } from "../../src/store/limits.js";
+import { MAX_KEY_BYTES, MAX_STORE_NAME_BYTES, MAX_TTL_MS } from "../../src/store/limits.js";
 import { startTestServer, type TestServer } from "../support/test-server.js";
 import { encodeJson, nested } from "./json-value.js";
 import { createWireClient, type UnaryMethod, type WireClient } from "./wire-client.js";
@@ -43,26 +43,12 @@ const cases: Case[] = [
   ["an empty store name", "hasStore", {}, "STORE_NAME_INVALID", "store_name"],
   [
     "a store name of 256 bytes",
-    "getStore",
+    "createStore",
     { storeName: "é".repeat(128) },
     "STORE_NAME_INVALID",
     "store_name",
   ],
-  ["a store name with NUL", "deleteStore", { storeName: "a\0" }, "STORE_NAME_INVALID", "store_name"],
-  [
-    "a global store name with NUL",
-    "hasStoreGlobal",
-    { storeName: "a\0" },
-    "STORE_NAME_INVALID",
-    "store_name",
-  ],
-  [
-    "a long name for ClearCache",
-    "clearCache",
-    { storeName: "x".repeat(256) },
-    "STORE_NAME_INVALID",
-    "store_name",
-  ],
+  ["an empty global store name", "deleteStoreGlobal", {}, "STORE_NAME_INVALID", "store_name"],
   ["an empty key", "hasKey", { storeName: "s" }, "KEY_INVALID", "key"],
   ["a key of 1,025 bytes", "setKey", { ...set, key: "k".repeat(1025) }, "KEY_INVALID", "key"],
   ["a key with NUL", "updateTtl", { storeName: "s", key: "\0", ttl: seconds(1) }, "KEY_INVALID", "key"],
@@ -200,20 +186,13 @@ const cases: Case[] = [
     "page_token",
   ],
   [
-    "a prefix longer than a key",
+    "a prefix over 1 MiB",
     "countKeys",
-    { storeName: "s", prefix: "x".repeat(1025) },
+    { storeName: "s", prefix: "é".repeat(512 * 1024 + 1) },
     "PREFIX_INVALID",
     "prefix",
   ],
-  [
-    "a prefix longer than a store name",
-    "listStores",
-    { prefix: "x".repeat(256) },
-    "PREFIX_INVALID",
-    "prefix",
-  ],
-  ["a prefix with NUL", "listKeys", { storeName: "s", prefix: "\0" }, "PREFIX_INVALID", "prefix"],
+  ["a prefix of ages", "listStores", { prefix: "x".repeat(16_000_000) }, "PREFIX_INVALID", "prefix"],
   [
     "1,001 keys",
     "batchGetKeys",
@@ -239,6 +218,38 @@ const cases: Case[] = [
     "entries",
   ],
 ];
+
+/** Names that may be found, since other writers may have made them, and not be written. */
+const UNWRITABLE = { long: (bytes: number) => "é".repeat(Math.floor(bytes / 2) + 1), NUL: () => "a\0" };
+const WRITES: [method: UnaryMethod, request: { storeName: string; key?: string }][] = [
+  ["createStore", { storeName: "s" }],
+  ["setKey", set],
+  ["setCacheKey", set],
+  ["setKeyIfAbsent", set],
+  ["compareAndSetKey", cas],
+  ["updateTtl", { storeName: "s", key: "k", ttl: seconds(1) } as object as typeof set],
+  ["updatePolicy", { storeName: "s", key: "k", policy: 1 } as object as typeof set],
+];
+for (const [kind, nameOf] of Object.entries(UNWRITABLE)) {
+  for (const [method, request] of WRITES) {
+    const storeName = nameOf(MAX_STORE_NAME_BYTES);
+    cases.push([
+      `a ${kind} store name`,
+      method,
+      { ...request, storeName },
+      "STORE_NAME_INVALID",
+      "store_name",
+    ]);
+    if (request.key === undefined) continue;
+    const key = nameOf(MAX_KEY_BYTES);
+    cases.push([`a ${kind} key`, method, { ...request, key }, "KEY_INVALID", "key"]);
+  }
+  const entries = [{ key: nameOf(MAX_KEY_BYTES), value: json, policy: 0 }];
+  cases.push(
+    [`a ${kind} store name`, "batchSetKeys", { storeName: nameOf(255) }, "STORE_NAME_INVALID", "store_name"],
+    [`a ${kind} key`, "batchSetKeys", { storeName: "s", entries }, "KEY_INVALID", "entries[0].key"],
+  );
+}
 
 const READS = /^(get|has|list|count|batchGet)/;
 
@@ -302,6 +313,13 @@ describe("a request that is at fault", () => {
       const missing = await client.fail("getKey", { storeName, key });
       expect(missing).toMatchObject({ code: "NOT_FOUND", reason: "KEY_NOT_FOUND" });
       expect(missing.resource).toEqual({ type: "key", name: `${storeName}/${key}` });
+      expect(missing.trailerBytes).toBeLessThan(7_500);
+    }
+    for (const character of ["x", "\0", "é", "\u{1F600}"]) {
+      const key = character.repeat(200_000);
+      const missing = await client.fail("getKey", { storeName: "s", key });
+      expect(missing).toMatchObject({ code: "NOT_FOUND", reason: "KEY_NOT_FOUND" });
+      expect(missing.resource?.name).toMatch(/^s\/[^…\uFFFD]{300,}…$/s);
       expect(missing.trailerBytes).toBeLessThan(7_500);
     }
   });

@@ -14,7 +14,7 @@ export interface Place {
 /** What a compare-and-set or a deletion expects: a value, or the n-th etag seen in the collection. */
 export type Expected = { readonly value: ValueName } | { readonly seen: number };
 
-/** One call of an engine, or several at once. */
+/** One call of an engine, or several at once. Its times are in units, of a length that the runner chooses. */
 export type Call =
   | { readonly name: "setKey" | "setKeyIfAbsent"; readonly at: Place; readonly write: Named<Write> }
   | {
@@ -40,7 +40,7 @@ export type Call =
   | { readonly name: "together"; readonly at: Place; readonly calls: readonly Call[] }
   | { readonly name: "look"; readonly at: Place; readonly prefix: string; readonly limit: number };
 
-/** One step of a history. */
+/** One step of a history; `ms` is in units, too. */
 export type Command =
   | Call
   | { readonly name: "advance"; readonly ms: number }
@@ -50,7 +50,7 @@ export type Command =
 export const SCOPES = [NONE, FIRST, ELSEWHERE] as const;
 export const STORES = ["a", "a\u0001", "ab", "\u{1F600}"] as const;
 export const KEYS = ["k", "k\u0001", "kk", "\uFF61", "\u{1F600}"] as const;
-/** Times to live and steps of the clock, so that steps end just before, at and after expiries. */
+/** Times to live and steps of the clock, in units of time, so that steps end just before, at and after expiries. */
 const SPANS = [1, 2, 49, 50, 51, 1000] as const;
 
 /** Small and large values by name; some are equal though their bytes differ. */

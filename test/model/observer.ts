@@ -15,10 +15,26 @@ interface Version {
 
 const VALUES = { withValue: true, maxBytes: MAX_PAGE_BYTES };
 
-function writeOf<W extends { readonly value: ValueName }>(
-  write: W,
-): Omit<W, "value"> & { value: Uint8Array } {
-  return { ...write, value: namedValue(write.value) };
+/** The calls that delete. */
+type RemovalName =
+  | "deleteKey"
+  | "batchDeleteKeys"
+  | "deleteStore"
+  | "clearStoreCache"
+  | "clearCache"
+  | "cleanup"
+  | "deleteStoreGlobal";
+
+/** How an observer takes time. */
+export interface ObserverTime {
+  /** How long the unit of the commands is, in milliseconds. */
+  readonly unitMs: number;
+  /** What the clock showed when the history began. */
+  readonly origin: number;
+  /** By how much the clock was moved since then. */
+  readonly moved: () => number;
+  /** How much time passes by itself at most in a history, in milliseconds: less than a unit. */
+  readonly passesMs: number;
 }
 
 /**
@@ -28,7 +44,7 @@ function writeOf<W extends { readonly value: ValueName }>(
 export class Observer {
   /** Replaced when the engine is opened again. */
   engine: Engine;
-  readonly #now: () => number;
+  readonly #time: ObserverTime;
   /** By document and etag. */
   readonly #versions = new Map<string, Version>();
   /** Of each collection, in the order in which they appeared. */
@@ -36,56 +52,92 @@ export class Observer {
   /** The last `updatedAt` seen of each document, and its `createdAt`. */
   readonly #last = new Map<string, Versioned>();
 
-  constructor(engine: Engine, now: () => number) {
+  constructor(engine: Engine, time: ObserverTime) {
     this.engine = engine;
-    this.#now = now;
+    this.#time = time;
   }
 
   /** Makes the call and answers what every engine must answer. */
   async run(call: Call): Promise<unknown> {
+    return (await this.#perform(call))();
+  }
+
+  /**
+   * Makes the call, and answers what yields its answer. Etags are numbered by that: after calls that were made together
+   * in the order of the calls, whichever ended first.
+   */
+  async #perform(call: Call): Promise<() => unknown> {
     const { engine } = this;
     const { scope, store, key } = call.at;
     const { collection } = scope;
+    const written = (result: ConditionalSetResult | SetResult) => () => this.#written(collection, result);
     switch (call.name) {
       case "setKey":
-        return this.#written(collection, await engine.setKey(scope, store, key, writeOf(call.write)));
+        return written(await engine.setKey(scope, store, key, this.#write(call.write)));
       case "setKeyIfAbsent":
-        return this.#written(collection, await engine.setKeyIfAbsent(scope, store, key, writeOf(call.write)));
+        return written(await engine.setKeyIfAbsent(scope, store, key, this.#write(call.write)));
       case "compareAndSetKey": {
         const expected =
           "value" in call.expected
             ? { value: namedValue(call.expected.value) }
             : { etag: this.#etag(collection, call.expected.seen) };
-        return this.#written(
-          collection,
-          await engine.compareAndSetKey(scope, store, key, expected, writeOf(call.write)),
-        );
+        return written(await engine.compareAndSetKey(scope, store, key, expected, this.#write(call.write)));
       }
       case "swapCurrent": {
         const current = await engine.getKey(scope, store, key, true);
-        if (current?.value === undefined) return undefined;
+        if (current?.value === undefined) return () => undefined;
         const expected = call.byEtag ? { etag: current.etag } : { value: current.value };
-        return this.#written(
-          collection,
-          await engine.compareAndSetKey(scope, store, key, expected, writeOf(call.write)),
-        );
+        return written(await engine.compareAndSetKey(scope, store, key, expected, this.#write(call.write)));
       }
-      case "deleteKey": {
-        const etag = call.seen === undefined ? undefined : this.#etag(collection, call.seen);
-        return engine.deleteKey(scope, store, key, etag);
+      case "updateTtl": {
+        const document = await engine.updateTtl(scope, store, key, call.ttlMs * this.#time.unitMs);
+        return () => this.#key(collection, document, true);
       }
-      case "updateTtl":
-        return this.#key(collection, await engine.updateTtl(scope, store, key, call.ttlMs), true);
-      case "updatePolicy":
-        return this.#key(collection, await engine.updatePolicy(scope, store, key, call.policy), true);
+      case "updatePolicy": {
+        const document = await engine.updatePolicy(scope, store, key, call.policy);
+        return () => this.#key(collection, document, true);
+      }
       case "batchSetKeys": {
-        const results = await engine.batchSetKeys(scope, store, call.entries.map(writeOf));
-        return results.map((result) => this.#written(collection, result));
+        const entries = call.entries.map((entry) => this.#write(entry));
+        const results = await engine.batchSetKeys(scope, store, entries);
+        return () => results.map((result) => this.#written(collection, result));
+      }
+      case "together": {
+        const answers = await Promise.all(call.calls.map((each) => this.#perform(each)));
+        return () => answers.map((answer) => answer());
+      }
+      case "createStore":
+        return this.#create(call.at, call.policy, call.large);
+      case "look": {
+        const seen = await this.#look(call.at, call.prefix, call.limit);
+        return () => seen;
+      }
+      case "deleteKey":
+      case "batchDeleteKeys":
+      case "deleteStore":
+      case "clearStoreCache":
+      case "clearCache":
+      case "cleanup":
+      case "deleteStoreGlobal": {
+        const count = await this.#remove(call);
+        return () => count;
+      }
+      default:
+        return call satisfies never;
+    }
+  }
+
+  /** Makes a call that deletes. */
+  #remove(call: Extract<Call, { name: RemovalName }>): Promise<unknown> {
+    const { engine } = this;
+    const { scope, store, key } = call.at;
+    switch (call.name) {
+      case "deleteKey": {
+        const etag = call.seen === undefined ? undefined : this.#etag(scope.collection, call.seen);
+        return engine.deleteKey(scope, store, key, etag);
       }
       case "batchDeleteKeys":
         return engine.batchDeleteKeys(scope, store, call.keys);
-      case "createStore":
-        return this.#create(call.at, call.policy, call.large);
       case "deleteStore":
         return engine.deleteStore(scope, store);
       case "clearStoreCache":
@@ -95,26 +147,26 @@ export class Observer {
       case "cleanup":
         return engine.cleanup(scope);
       case "deleteStoreGlobal":
-        return engine.deleteStoreGlobal(collection, store);
-      case "together":
-        return Promise.all(call.calls.map((each) => this.run(each)));
-      case "look":
-        return this.#look(call.at, call.prefix, call.limit);
+        return engine.deleteStoreGlobal(scope.collection, store);
       default:
         return call satisfies never;
     }
   }
 
-  async #create({ scope, store }: Place, policy: Policy, large: boolean): Promise<unknown> {
+  #write<W extends { readonly value: ValueName; readonly ttlMs: number | undefined }>(
+    write: W,
+  ): Omit<W, "value" | "ttlMs"> & { value: Uint8Array; ttlMs: number | undefined } {
+    const ttlMs = write.ttlMs === undefined ? undefined : write.ttlMs * this.#time.unitMs;
+    return { ...write, ttlMs, value: namedValue(write.value) };
+  }
+
+  async #create({ scope, store }: Place, policy: Policy, large: boolean): Promise<() => unknown> {
     const metadata = serialize({ text: "m".repeat(large ? 3000 : 3) });
     try {
-      return this.#store(
-        scope.collection,
-        await this.engine.createStore(scope, store, metadata, policy),
-        true,
-      );
+      const created = await this.engine.createStore(scope, store, metadata, policy);
+      return () => this.#store(scope.collection, created, true);
     } catch (error) {
-      if (isStoreError(error, "STORE_ALREADY_EXISTS")) return error.reason;
+      if (isStoreError(error, "STORE_ALREADY_EXISTS")) return () => error.reason;
       throw error;
     }
   }
@@ -205,7 +257,18 @@ export class Observer {
     } else if (known.createdAt !== createdAt || known.updatedAt !== updatedAt) {
       throw new Error("one version has two times");
     }
-    return { version: this.#versions.get(id)?.number, unchanged: createdAt === updatedAt, expiresAt, policy };
+    return {
+      version: this.#versions.get(id)?.number,
+      unchanged: createdAt === updatedAt,
+      expires: expiresAt === undefined ? undefined : this.#units(expiresAt),
+      policy,
+    };
+  }
+
+  /** Whole units since the history began, so that time that passes by itself makes no difference. */
+  #units(time: number): number {
+    const { origin, unitMs } = this.#time;
+    return Math.floor((time - origin) / unitMs);
   }
 
   #checkTimes(place: string, { createdAt, updatedAt }: Versioned): void {
@@ -216,7 +279,9 @@ export class Observer {
       throw new Error("createdAt changed while the document lived");
     }
     // Changes within one millisecond may be dated ahead of the clock, each by one at most.
-    const ahead = updatedAt - this.#now();
-    if (ahead < 0 || ahead > this.#versions.size) throw new Error(`updatedAt is ${ahead} ms from the clock`);
+    const { origin, moved, passesMs } = this.#time;
+    const ahead = updatedAt - origin - moved();
+    if (ahead < 0 || ahead > this.#versions.size + passesMs)
+      throw new Error(`updatedAt is ${ahead} ms from the clock`);
   }
 }

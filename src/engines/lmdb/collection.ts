@@ -7,7 +7,7 @@ import { Etags } from "./record.js";
 export interface CollectionState {
   /** The last change's number; a change never has the same number as another. */
   readonly revision: number;
-  /** No document made from now on may have an `updatedAt` up to this: a removed one had it. */
+  /** No change made from now on may have an `updatedAt` up to this: a document that is gone had it. */
   readonly versionFloor: number;
   /** Bytes that the change log holds, values that only it still needs included. */
   readonly historyBytes: number;

@@ -1,7 +1,16 @@
+import type { Scope } from "../../store/document.js";
 import type { CallOptions, GlobalDeletion } from "../../store/engine.js";
 import { type Collection, readState } from "./collection.js";
 import { type Bytes, readKeys } from "./environment.js";
-import { after, prefixEnd, splitEvictableKey, storePrefix } from "./keys.js";
+import {
+  after,
+  canHoldStore,
+  contextKey,
+  documentKey,
+  prefixEnd,
+  splitEvictableKey,
+  storePrefix,
+} from "./keys.js";
 import { isLive } from "./record.js";
 import { Turns } from "./snapshot.js";
 import { storesNamed } from "./stores.js";
@@ -36,6 +45,17 @@ export function evictablesIn(prefix: Buffer): Selection {
     end: prefixEnd(prefix),
     documentKey: (key) => splitEvictableKey(key).document,
   };
+}
+
+/** What a selection by prefix has of one store: nothing, if the store cannot be here. */
+export function inStore(
+  select: (prefix: Buffer) => Selection,
+  { datasetId }: Scope,
+  storeName: string,
+): Selection {
+  if (canHoldStore(storeName)) return select(documentKey(datasetId, storeName, ""));
+  const all = select(contextKey(datasetId));
+  return { ...all, end: all.start };
 }
 
 /** The last change that can be read now. */

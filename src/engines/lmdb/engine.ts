@@ -1,20 +1,24 @@
 import type { Scope } from "../../store/document.js";
 import type { CallOptions, Engine } from "../../store/engine.js";
+import type { Archive } from "../../store/transfer.js";
 import { Clock } from "./clock.js";
 import { type Collection, type History, openCollection } from "./collection.js";
 import * as deletions from "./deletions.js";
 import { type Environment, openEnvironment, shuttingDown } from "./environment.js";
-import { contextKey, documentKey } from "./keys.js";
+import { contextKey } from "./keys.js";
 import * as reads from "./reads.js";
 import * as stores from "./stores.js";
 import { startSweeper } from "./sweeper.js";
+import { createArchive } from "./transfer.js";
 import { openWriter, type Writer } from "./writer.js";
 import * as writes from "./writes.js";
 
 /** How to open the embedded engine. */
 export interface LmdbEngineOptions {
-  /** The database directory; made if it is not there. One process at a time owns it. */
+  /** The database directory. One process at a time owns it. */
   readonly path: string;
+  /** Whether to make the database if it is not there. @default true */
+  readonly make?: boolean;
   /** The collections to serve. */
   readonly collections: readonly string[];
   /** How long changes are kept for watchers, in ms. @default 3_600_000 */
@@ -31,6 +35,8 @@ export interface LmdbEngineOptions {
 export interface LmdbEngine extends Engine {
   /** Removes what has expired, and history beyond its bounds, now instead of within a moment. */
   sweep(): Promise<void>;
+  /** Its documents, for copies to and from other engines. */
+  readonly archive: Archive;
 }
 
 const HOUR_MS = 3_600_000;
@@ -56,7 +62,7 @@ interface Parts {
  * @throws StoreError DIRECTORY_IN_USE, FORMAT_UNKNOWN or DIRECTORY_UNUSABLE
  */
 export async function openLmdbEngine(options: LmdbEngineOptions): Promise<LmdbEngine> {
-  const environment = await openEnvironment(options.path, options.collections.length);
+  const environment = await openEnvironment(options.path, options.collections.length, options.make);
   try {
     return openEngine(environment, options);
   } catch (error) {
@@ -90,6 +96,7 @@ function openEngine(environment: Environment, options: LmdbEngineOptions): LmdbE
     ...listMethods(parts),
     ...globalMethods(parts),
     sweep: () => sweeper.sweep(),
+    archive: createArchive(parts),
     close: () => (closing ??= close()),
   };
 }
@@ -156,11 +163,13 @@ function storeMethods({ writer, collection, target, long }: Parts): StoreMethods
     countStores: (scope, options) =>
       long(scope.collection, options, (from) => stores.countStores(from, scope, options)),
     deleteStore: (scope, storeName, options) =>
-      remove(scope, deletions.documentsIn(documentKey(scope.datasetId, storeName, "")), options),
+      remove(scope, deletions.inStore(deletions.documentsIn, scope, storeName), options),
     clearCache: (scope, storeName, options) => {
-      const prefix =
-        storeName === undefined ? contextKey(scope.datasetId) : documentKey(scope.datasetId, storeName, "");
-      return remove(scope, deletions.evictablesIn(prefix), options);
+      const selection =
+        storeName === undefined
+          ? deletions.evictablesIn(contextKey(scope.datasetId))
+          : deletions.inStore(deletions.evictablesIn, scope, storeName);
+      return remove(scope, selection, options);
     },
     cleanup: (scope, options) => remove(scope, deletions.documentsIn(contextKey(scope.datasetId)), options),
   };

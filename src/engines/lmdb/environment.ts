@@ -143,16 +143,25 @@ function openMeta(path: string, root: RootDatabase<Buffer, Buffer>): Bytes {
   return meta;
 }
 
+function noDatabase(path: string): StoreError {
+  return new StoreError(
+    "DIRECTORY_UNUSABLE",
+    `there is no database in ${path}; check the path, which is that of the directory with data.mdb in it`,
+  );
+}
+
 /**
- * Opens, or makes, a database directory.
+ * Opens a database directory.
  *
  * @param collections how many collections will be opened at most
+ * @param make whether to make the database if it is not there
  * @throws StoreError DIRECTORY_IN_USE, FORMAT_UNKNOWN or DIRECTORY_UNUSABLE
  */
-export async function openEnvironment(path: string, collections: number): Promise<Environment> {
+export async function openEnvironment(path: string, collections: number, make = true): Promise<Environment> {
   let lock: OwnerLock | undefined;
   let root: RootDatabase<Buffer, Buffer> | undefined;
   try {
+    if (!make && !existsSync(join(path, "data.mdb"))) throw noDatabase(path);
     makeDirectory(resolve(path));
     lock = lockDirectory(path);
     checkMagic(path);

@@ -9,12 +9,36 @@
  *   time      <8 bytes, big endian, ms>        FF… sorts behind every time
  */
 
+import { isWritableKey, isWritableStoreName } from "../../store/names.js";
+
 /** Behind every continuation of a prefix: UTF-8 has no such byte. */
 const PREFIX_END = 0xff;
 /** The time of what is evictable but does not expire; sorts behind every real time. */
 export const NO_TIME = Number.MAX_SAFE_INTEGER;
 
 const NO_DATASET = Buffer.from([0]);
+
+/** Longer than every key of a database here, which hold a store name, a key, and up to 22 bytes more. */
+const MAX_BOUND_BYTES = 1400;
+
+/**
+ * Whether a store of this name may be here. Others, which reads may ask for, have no place in the keys: they could be
+ * too long for LMDB, or, by their NULs, be taken for something else.
+ */
+export const canHoldStore = isWritableStoreName;
+
+/** Whether a key of this name, in a store of this name, may be here. */
+export function canHold(storeName: string, key: string): boolean {
+  return isWritableStoreName(storeName) && isWritableKey(key);
+}
+
+/**
+ * A bound of a range that LMDB takes, for any name: no key here is long enough to tell it from the bound that was cut
+ * off.
+ */
+export function toBound(key: Buffer): Buffer {
+  return key.length > MAX_BOUND_BYTES ? key.subarray(0, MAX_BOUND_BYTES) : key;
+}
 
 function utf8Into(target: Buffer, text: string, at: number): number {
   return at + target.write(text, at, "utf8");
@@ -113,6 +137,16 @@ export function storeKeyOf(key: Buffer): Buffer {
 /** Whether a document key is that of a store's own document. */
 export function isStoreDocument(key: Buffer): boolean {
   return storeNameEnd(key) === key.length - 1;
+}
+
+/** What a document key names; an empty key is the store's own document. */
+export function splitDocumentKey(key: Buffer): { datasetId: string; storeName: string; key: string } {
+  const end = storeNameEnd(key);
+  return {
+    datasetId: datasetIdOf(key),
+    storeName: key.toString("utf8", contextLength(key), end),
+    key: key.toString("utf8", end + 1),
+  };
 }
 
 /** A time, or another whole number up to 2^53, as a key that sorts like the number. */

@@ -4,6 +4,8 @@ import type { Collection } from "./collection.js";
 import { readEntries, readKeys } from "./environment.js";
 import {
   after,
+  canHold,
+  canHoldStore,
   DocumentKeys,
   documentKey,
   evictableFrom,
@@ -11,6 +13,7 @@ import {
   splitEvictableKey,
   storeKey,
   timeKey,
+  toBound,
 } from "./keys.js";
 import { decodeRecord, isBlob, isLive, keyDocument, type StoredRecord, valueLength } from "./record.js";
 import { type Snapshot, Turns, withSnapshot } from "./snapshot.js";
@@ -58,6 +61,7 @@ export function getKey(
   key: string,
   withValue: boolean,
 ): KeyDocument | undefined {
+  if (!canHold(storeName, key)) return undefined;
   const record = readLive(collection, documentKey(scope.datasetId, storeName, key), withValue);
   if (record === undefined) return undefined;
   const value = withValue ? readValue(collection, record) : undefined;
@@ -66,6 +70,7 @@ export function getKey(
 
 /** See Engine.hasKey. */
 export function hasKey(collection: Collection, scope: Scope, storeName: string, key: string): boolean {
+  if (!canHold(storeName, key)) return false;
   return readLive(collection, documentKey(scope.datasetId, storeName, key), false) !== undefined;
 }
 
@@ -83,7 +88,9 @@ export function batchGetKeys(
   let bytes = 0;
   let found = false;
   for (const key of keys) {
-    const record = readLive(collection, documentKeys.of(key), values.withValue, now);
+    const record = canHold(storeName, key)
+      ? readLive(collection, documentKeys.of(key), values.withValue, now)
+      : undefined;
     if (record === undefined) {
       documents.push(undefined);
       continue;
@@ -113,8 +120,8 @@ function keyRange(
   const first = documentKey(scope.datasetId, storeName, "");
   const from = prefix === "" ? after(first) : documentKey(scope.datasetId, storeName, prefix);
   return {
-    start: cursor === undefined ? from : after(documentKey(scope.datasetId, storeName, cursor)),
-    end: prefixEnd(prefix === "" ? first : from),
+    start: toBound(cursor === undefined ? from : after(documentKey(scope.datasetId, storeName, cursor))),
+    end: prefixEnd(toBound(prefix === "" ? first : from)),
     skip: first.length,
   };
 }
@@ -133,6 +140,7 @@ export async function listKeys(
   page: PageRequest<string>,
   options: CallOptions | undefined,
 ): Promise<Page<string, string>> {
+  if (!canHoldStore(storeName)) return { items: [], next: undefined };
   const turns = new Turns(collection.environment, options?.signal);
   const { databases, clock } = collection;
   const store = storeKey(scope.datasetId, storeName);
@@ -163,6 +171,7 @@ export async function listValues(
   page: PageRequest<string> & ValueRequest,
   options: CallOptions | undefined,
 ): Promise<Page<KeyDocument, string>> {
+  if (!canHoldStore(storeName)) return { items: [], next: undefined };
   const turns = new Turns(collection.environment, options?.signal);
   const { start, end, skip } = keyRange(scope, storeName, page.prefix, page.after);
   const items: KeyDocument[] = [];
@@ -201,6 +210,7 @@ export function countKeys(
   options: CallOptions | undefined,
 ): Promise<number> {
   return withSnapshot(collection.environment, options?.signal, async (snapshot) => {
+    if (!canHoldStore(storeName)) return 0;
     const store = storeKey(scope.datasetId, storeName);
     const bytes = snapshot.get(collection.databases.stores, store);
     if (bytes === undefined) return 0;

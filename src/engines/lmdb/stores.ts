@@ -4,6 +4,7 @@ import type { Collection } from "./collection.js";
 import { readEntries, readKeys } from "./environment.js";
 import {
   after,
+  canHoldStore,
   contextKey,
   datasetIdOf,
   documentKey,
@@ -15,6 +16,7 @@ import {
   storeKey,
   storeKeyOfNameKey,
   storeNameOfStoreKey,
+  toBound,
 } from "./keys.js";
 import { readRecord, readValue } from "./reads.js";
 import { isLive, toStoreDocument } from "./record.js";
@@ -55,7 +57,7 @@ function storeExists(collection: Collection, key: Buffer): boolean {
 
 /** See Engine.hasStore. */
 export function hasStore(collection: Collection, scope: Scope, storeName: string): boolean {
-  return storeExists(collection, storeKey(scope.datasetId, storeName));
+  return canHoldStore(storeName) && storeExists(collection, storeKey(scope.datasetId, storeName));
 }
 
 /** See Engine.hasStoreGlobal. */
@@ -76,6 +78,7 @@ export async function* storesNamed(
   storeName: string,
   options: CallOptions | undefined,
 ): AsyncGenerator<Buffer> {
+  if (!canHoldStore(storeName)) return;
   const turns = new Turns(collection.environment, options?.signal);
   const prefix = namePrefix(storeName);
   let start = prefix;
@@ -135,7 +138,7 @@ function jumpTo(key: Buffer, prefix: string): Buffer | undefined {
   if (prefix === "") return undefined;
   const first = storeKey(datasetIdOf(key), prefix);
   if (key.subarray(0, first.length).equals(first)) return undefined;
-  return Buffer.compare(key, first) < 0 ? first : prefixEnd(contextKey(datasetIdOf(key)));
+  return Buffer.compare(key, first) < 0 ? toBound(first) : prefixEnd(contextKey(datasetIdOf(key)));
 }
 
 /** See Engine.listStores. */
@@ -145,11 +148,11 @@ export function listStores(
   page: PageRequest<string>,
   options: CallOptions | undefined,
 ): Promise<Page<string, string>> {
-  const first = storeKey(scope.datasetId, page.prefix);
+  const first = toBound(storeKey(scope.datasetId, page.prefix));
   return pageOfStores(
     collection,
     {
-      start: page.after === undefined ? first : after(storeKey(scope.datasetId, page.after)),
+      start: page.after === undefined ? first : toBound(after(storeKey(scope.datasetId, page.after))),
       end: prefixEnd(first),
       prefix: "",
       limit: page.limit,
@@ -171,7 +174,7 @@ export function listStoresGlobal(
   return pageOfStores(
     collection,
     {
-      start: cursor === undefined ? ALL : after(storeKey(cursor.datasetId, cursor.storeName)),
+      start: cursor === undefined ? ALL : toBound(after(storeKey(cursor.datasetId, cursor.storeName))),
       end: ALL_END,
       prefix: page.prefix,
       limit: page.limit,

@@ -45,6 +45,12 @@ export interface NewDocument {
   readonly value: Uint8Array | BlobReference | undefined;
 }
 
+/** A document with the times that it has elsewhere. */
+export interface RestoredDocument extends NewDocument {
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
 const PRESENT = Buffer.from([1]);
 
 interface PendingStore {
@@ -95,14 +101,32 @@ export class WriteBatch {
 
   /** Writes a document in place of `existing`, the live one, if any. */
   put(key: Buffer, existing: Existing | undefined, document: NewDocument): StoredRecord {
+    const old = existing?.record;
+    const updatedAt = Math.max(this.now, Math.max(old?.updatedAt ?? 0, this.versionFloor) + 1);
+    return this.write(key, existing, document, old?.createdAt ?? updatedAt, updatedAt);
+  }
+
+  /** Writes a document as it is elsewhere in place of `existing`, the live one, if any. */
+  restore(key: Buffer, existing: Existing | undefined, document: RestoredDocument): void {
+    // What follows it must be later than what it replaces, too, whichever of the two is the later one.
+    this.versionFloor = Math.max(this.versionFloor, existing?.record.updatedAt ?? 0);
+    this.write(key, existing, document, document.createdAt, document.updatedAt);
+  }
+
+  private write(
+    key: Buffer,
+    existing: Existing | undefined,
+    document: NewDocument,
+    createdAt: number,
+    updatedAt: number,
+  ): StoredRecord {
     this.revision += 1;
     const old = existing?.record;
     // Until this can be read, readers see the old document, and must find it as live as it is found here.
     if (old?.expiresAt !== undefined) this.collection.clock.hold();
-    const updatedAt = Math.max(this.now, (old?.updatedAt ?? this.versionFloor) + 1);
     const record: StoredRecord = {
       policy: document.policy,
-      createdAt: old?.createdAt ?? updatedAt,
+      createdAt,
       updatedAt,
       expiresAt: document.expiresAt,
       revision: this.revision,

@@ -11,7 +11,7 @@ import type {
 import { storeAlreadyExists } from "../../store/errors.js";
 import { equalValues } from "../../value/equal.js";
 import type { Collection } from "./collection.js";
-import { documentKey } from "./keys.js";
+import { canHold, documentKey } from "./keys.js";
 import { readValue } from "./reads.js";
 import { keyDocument, type StoredRecord, toStoreDocument } from "./record.js";
 import type { Existing, NewDocument, WriteBatch } from "./write-batch.js";
@@ -160,12 +160,14 @@ export function updatePolicy(
 }
 
 /** See Engine.deleteKey. */
-export function deleteKey(
+export async function deleteKey(
   target: Target,
   key: string,
   etag: string | undefined,
   options: CallOptions | undefined,
 ): Promise<boolean> {
+  options?.signal?.throwIfAborted();
+  if (!canHold(target.storeName, key)) return false;
   return onKey(target, key, undefined, options, (batch, at, existing) => {
     if (existing === undefined) return false;
     if (etag !== undefined && !matches(target.collection, existing.record, { etag })) return false;
@@ -222,6 +224,7 @@ export async function batchDeleteKeys(
   options: CallOptions | undefined,
 ): Promise<number> {
   const { writer, collection, scope, storeName } = target;
+  const held = keys.filter((key) => canHold(storeName, key));
   const remove = (chunk: readonly string[], batch: WriteBatch): number =>
     chunk.filter((key) => {
       const at = documentKey(scope.datasetId, storeName, key);
@@ -231,7 +234,7 @@ export async function batchDeleteKeys(
     }).length;
   const counts = await inParts(writer, (submit) =>
     allOf(
-      chunksOf(keys).map((chunk) =>
+      chunksOf(held).map((chunk) =>
         submit({ collection, signal: options?.signal, apply: (batch) => remove(chunk, batch) }),
       ),
     ),

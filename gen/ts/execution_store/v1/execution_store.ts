@@ -33,8 +33,9 @@ export const protobufFileName = "execution_store/v1/execution_store.proto";
  * # Limits
  * | what | limit | beyond it |
  * | --- | --- | --- |
- * | `store_name` | 1 to 255 bytes of UTF-8 without NUL | INVALID_ARGUMENT |
- * | `key` | 1 to 1,024 bytes of UTF-8 without NUL, not `__store__` | INVALID_ARGUMENT |
+ * | `store_name`, to write | 1 to 255 bytes of UTF-8 without NUL | INVALID_ARGUMENT |
+ * | `key`, to write | 1 to 1,024 bytes of UTF-8 without NUL, not `__store__` | INVALID_ARGUMENT |
+ * | `prefix` | 1 MiB of UTF-8 | INVALID_ARGUMENT |
  * | a value | 15 MiB as BSON | RESOURCE_EXHAUSTED |
  * | nesting of a value | 30 levels in `value`, 100 in `value_bson` | INVALID_ARGUMENT |
  * | `metadata` | 1 MiB as BSON | RESOURCE_EXHAUSTED |
@@ -42,6 +43,11 @@ export const protobufFileName = "execution_store/v1/execution_store.proto";
  * | `page_size` | 10,000; 0 means 1,000 | INVALID_ARGUMENT |
  * | keys or entries of a batch | 1,000 | INVALID_ARGUMENT |
  * | a request | 16 MiB | RESOURCE_EXHAUSTED |
+ *
+ * The limits of names are those of the methods that write: CreateStore, SetKey, SetCacheKey, SetKeyIfAbsent,
+ * CompareAndSetKey, UpdateTtl, UpdatePolicy and BatchSetKeys. Other writers of the same MongoDB collection may
+ * have made longer names, or names with NUL: they are listed and counted, and the methods that read or delete
+ * take every name that is not empty. To these, a name that cannot be there is one that is not there.
  *
  * Pages and batch answers are cut at 3 MiB, so that the default receive limit of 4 MiB of every gRPC
  * library holds, unless one document alone is larger. A single document needs a receive limit of 32 MiB.
@@ -185,7 +191,7 @@ export interface GetStoreRequest {
   datasetId: string;
   /** Empty for the server's default, `execution_store`. */
   collectionName: string;
-  /** 1 to 255 bytes of UTF-8 without NUL. */
+  /** Not empty; of any length, since other writers may have made longer names than this service does. */
   storeName: string;
 }
 
@@ -201,7 +207,7 @@ export interface HasStoreRequest {
   datasetId: string;
   /** Empty for the server's default, `execution_store`. */
   collectionName: string;
-  /** 1 to 255 bytes of UTF-8 without NUL. */
+  /** Not empty; of any length, since other writers may have made longer names than this service does. */
   storeName: string;
 }
 
@@ -256,7 +262,7 @@ export interface DeleteStoreRequest {
   datasetId: string;
   /** Empty for the server's default, `execution_store`. */
   collectionName: string;
-  /** 1 to 255 bytes of UTF-8 without NUL. */
+  /** Not empty; of any length, since other writers may have made longer names than this service does. */
   storeName: string;
 }
 
@@ -463,9 +469,9 @@ export interface GetKeyRequest {
   datasetId: string;
   /** Empty for the server's default, `execution_store`. */
   collectionName: string;
-  /** 1 to 255 bytes of UTF-8 without NUL. */
+  /** Not empty; of any length, since other writers may have made longer names than this service does. */
   storeName: string;
-  /** 1 to 1,024 bytes of UTF-8 without NUL, not `__store__`. */
+  /** Not empty, not `__store__`; of any length, as `store_name`. */
   key: string;
   /** The form of the value in the answer. */
   encoding: ValueEncoding;
@@ -483,9 +489,9 @@ export interface HasKeyRequest {
   datasetId: string;
   /** Empty for the server's default, `execution_store`. */
   collectionName: string;
-  /** 1 to 255 bytes of UTF-8 without NUL. */
+  /** Not empty; of any length, since other writers may have made longer names than this service does. */
   storeName: string;
-  /** 1 to 1,024 bytes of UTF-8 without NUL, not `__store__`. */
+  /** Not empty, not `__store__`; of any length, as `store_name`. */
   key: string;
 }
 
@@ -501,9 +507,9 @@ export interface DeleteKeyRequest {
   datasetId: string;
   /** Empty for the server's default, `execution_store`. */
   collectionName: string;
-  /** 1 to 255 bytes of UTF-8 without NUL. */
+  /** Not empty; of any length, since other writers may have made longer names than this service does. */
   storeName: string;
-  /** 1 to 1,024 bytes of UTF-8 without NUL, not `__store__`. */
+  /** Not empty, not `__store__`; of any length, as `store_name`. */
   key: string;
   /** Delete only this version of the key. Unset: any. Present and empty is INVALID_ARGUMENT. */
   etag?: string | undefined;
@@ -564,7 +570,7 @@ export interface ListKeysRequest {
   datasetId: string;
   /** Empty for the server's default, `execution_store`. */
   collectionName: string;
-  /** 1 to 255 bytes of UTF-8 without NUL. */
+  /** Not empty; of any length, since other writers may have made longer names than this service does. */
   storeName: string;
   /** The most keys in the answer, up to 10,000; 0 means 1,000. */
   pageSize: number;
@@ -591,7 +597,7 @@ export interface ListValuesRequest {
   datasetId: string;
   /** Empty for the server's default, `execution_store`. */
   collectionName: string;
-  /** 1 to 255 bytes of UTF-8 without NUL. */
+  /** Not empty; of any length, since other writers may have made longer names than this service does. */
   storeName: string;
   /** The most documents in the answer, up to 10,000; 0 means 1,000. */
   pageSize: number;
@@ -620,7 +626,7 @@ export interface CountKeysRequest {
   datasetId: string;
   /** Empty for the server's default, `execution_store`. */
   collectionName: string;
-  /** 1 to 255 bytes of UTF-8 without NUL. */
+  /** Not empty; of any length, since other writers may have made longer names than this service does. */
   storeName: string;
   /** Only keys that start with it; empty counts all. */
   prefix: string;
@@ -638,9 +644,9 @@ export interface BatchGetKeysRequest {
   datasetId: string;
   /** Empty for the server's default, `execution_store`. */
   collectionName: string;
-  /** 1 to 255 bytes of UTF-8 without NUL. */
+  /** Not empty; of any length, since other writers may have made longer names than this service does. */
   storeName: string;
-  /** At most 1,000. A key that is named twice is answered once. */
+  /** At most 1,000, with the rules of GetKeyRequest.key. A key that is named twice is answered once. */
   keys: string[];
   /** The form of the values in the answer. */
   encoding: ValueEncoding;
@@ -648,7 +654,10 @@ export interface BatchGetKeysRequest {
 
 /** See StoreService.BatchGetKeys. */
 export interface BatchGetKeysResponse {
-  /** The documents of the keys that are there, cut at 3 MiB, unless the only document is larger. */
+  /**
+   * The documents of the keys that are there, cut at 3 MiB (the names of all keys asked for included), unless
+   * the only document is larger.
+   */
   documents: KeyDocument[];
   /** The keys that are not there. */
   missingKeys: string[];
@@ -710,9 +719,9 @@ export interface BatchDeleteKeysRequest {
   datasetId: string;
   /** Empty for the server's default, `execution_store`. */
   collectionName: string;
-  /** 1 to 255 bytes of UTF-8 without NUL. */
+  /** Not empty; of any length, since other writers may have made longer names than this service does. */
   storeName: string;
-  /** At most 1,000. */
+  /** At most 1,000, with the rules of DeleteKeyRequest.key. */
   keys: string[];
 }
 
@@ -726,7 +735,7 @@ export interface BatchDeleteKeysResponse {
 export interface HasStoreGlobalRequest {
   /** Empty for the server's default, `execution_store`. */
   collectionName: string;
-  /** 1 to 255 bytes of UTF-8 without NUL. */
+  /** Not empty; of any length, since other writers may have made longer names than this service does. */
   storeName: string;
 }
 
@@ -775,7 +784,7 @@ export interface CountStoresGlobalResponse {
 export interface DeleteStoreGlobalRequest {
   /** Empty for the server's default, `execution_store`. */
   collectionName: string;
-  /** 1 to 255 bytes of UTF-8 without NUL. */
+  /** Not empty; of any length, since other writers may have made longer names than this service does. */
   storeName: string;
 }
 

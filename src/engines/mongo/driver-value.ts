@@ -1,0 +1,147 @@
+import {
+  Binary,
+  BSONRegExp,
+  BSONSymbol,
+  Code,
+  Decimal128,
+  Double,
+  Int32,
+  Long,
+  MaxKey,
+  MinKey,
+  ObjectId,
+  Timestamp,
+} from "bson";
+import { asBuffer, BSON, byteAt, cstringEnd, readInt32, VALUE_AT, valueEnd } from "../../value/bson-bytes.js";
+
+/** Thrown for what the driver's serializer would not write as the same bytes. */
+const UNFAITHFUL = Symbol("unfaithful");
+const MAX_DATE = 8_640_000_000_000_000n;
+const NOT_A_NUMBER = 0x7ff8000000000000n;
+const SUBTYPE_BYTE_ARRAY = 2;
+
+/**
+ * A value document as what the driver serializes to the same bytes: objects as Maps, which keep their order and every
+ * name, numbers in classes that keep their types. Undefined where that cannot be: deprecated types, dates that no Date
+ * holds, and the like.
+ *
+ * @param document a well-formed `{value: …}`
+ */
+export function driverValueOf(document: Uint8Array): { readonly value: unknown } | undefined {
+  const buf = asBuffer(document);
+  try {
+    return { value: valueAt(buf, byteAt(buf, 4), VALUE_AT, buf.length - 1) };
+  } catch (error) {
+    if (error === UNFAITHFUL) return undefined;
+    throw error;
+  }
+}
+
+function unfaithful(): never {
+  // A signal within this file, which never leaves it.
+  // oxlint-disable-next-line no-throw-literal
+  throw UNFAITHFUL;
+}
+
+function objectAt(buf: Buffer, at: number, end: number): Map<string, unknown> {
+  const object = new Map<string, unknown>();
+  for (let pos = at + 4; pos < end - 1; ) {
+    const nameEnd = cstringEnd(buf, pos + 1, end);
+    const next = valueEnd(buf, byteAt(buf, pos), nameEnd + 1, end);
+    object.set(buf.toString("utf8", pos + 1, nameEnd), valueAt(buf, byteAt(buf, pos), nameEnd + 1, next));
+    pos = next;
+  }
+  return object;
+}
+
+function arrayAt(buf: Buffer, at: number, end: number): unknown[] {
+  const array: unknown[] = [];
+  for (let pos = at + 4; pos < end - 1; ) {
+    const nameEnd = cstringEnd(buf, pos + 1, end);
+    // Some writers number the elements otherwise.
+    if (buf.toString("latin1", pos + 1, nameEnd) !== String(array.length)) unfaithful();
+    const next = valueEnd(buf, byteAt(buf, pos), nameEnd + 1, end);
+    array.push(valueAt(buf, byteAt(buf, pos), nameEnd + 1, next));
+    pos = next;
+  }
+  return array;
+}
+
+function valueAt(buf: Buffer, type: number, at: number, end: number): unknown {
+  switch (type) {
+    case BSON.STRING:
+      return textAt(buf, at, end);
+    case BSON.INT32:
+      return new Int32(readInt32(buf, at));
+    case BSON.DOUBLE:
+      return doubleAt(buf, at);
+    case BSON.OBJECT:
+      return objectAt(buf, at, end);
+    case BSON.ARRAY:
+      return arrayAt(buf, at, end);
+    case BSON.BOOLEAN:
+      return buf[at] !== 0;
+    case BSON.NULL:
+      return null;
+    case BSON.INT64:
+      return Long.fromBits(readInt32(buf, at), readInt32(buf, at + 4));
+    case BSON.DATE:
+      return dateAt(buf, at);
+    case BSON.BINARY:
+      return binaryAt(buf, at, end);
+    default:
+      return rareAt(buf, type, at, end);
+  }
+}
+
+function rareAt(buf: Buffer, type: number, at: number, end: number): unknown {
+  switch (type) {
+    case BSON.OBJECT_ID:
+      return new ObjectId(new Uint8Array(buf.subarray(at, end)));
+    case BSON.DECIMAL128:
+      return new Decimal128(new Uint8Array(buf.subarray(at, end)));
+    case BSON.TIMESTAMP:
+      return new Timestamp({ t: readInt32(buf, at + 4) >>> 0, i: readInt32(buf, at) >>> 0 });
+    case BSON.REGEX:
+      return regexAt(buf, at, end);
+    case BSON.SYMBOL:
+      return new BSONSymbol(textAt(buf, at, end));
+    case BSON.CODE:
+      return new Code(textAt(buf, at, end));
+    case BSON.MIN_KEY:
+      return new MinKey();
+    case BSON.MAX_KEY:
+      return new MaxKey();
+    default:
+      return unfaithful();
+  }
+}
+
+function textAt(buf: Buffer, at: number, end: number): string {
+  return buf.toString("utf8", at + 4, end - 1);
+}
+
+function doubleAt(buf: Buffer, at: number): Double {
+  const value = buf.readDoubleLE(at);
+  if (Number.isNaN(value) && buf.readBigUInt64LE(at) !== NOT_A_NUMBER) unfaithful();
+  return new Double(value);
+}
+
+function dateAt(buf: Buffer, at: number): Date {
+  const ms = buf.readBigInt64LE(at);
+  if (ms > MAX_DATE || ms < -MAX_DATE) unfaithful();
+  return new Date(Number(ms));
+}
+
+function binaryAt(buf: Buffer, at: number, end: number): Binary {
+  const subType = byteAt(buf, at + 4);
+  if (subType === SUBTYPE_BYTE_ARRAY) unfaithful();
+  return new Binary(new Uint8Array(buf.subarray(at + 5, end)), subType);
+}
+
+function regexAt(buf: Buffer, at: number, end: number): BSONRegExp {
+  const patternEnd = cstringEnd(buf, at, end);
+  const options = buf.toString("latin1", patternEnd + 1, end - 1);
+  if (!/^i?l?m?s?u?x?$/.test(options)) unfaithful();
+  return new BSONRegExp(buf.toString("utf8", at, patternEnd), options);
+}

@@ -1,0 +1,280 @@
+import { serialize } from "bson";
+import type { Document } from "mongodb";
+import type { KeyDocument, Policy, Scope, StoreDocument } from "../../store/document.js";
+import type {
+  CallOptions,
+  ConditionalSetResult,
+  ConditionalWrite,
+  Expectation,
+  SetResult,
+  Write,
+} from "../../store/engine.js";
+import { expectedAndValueTooLarge, storeAlreadyExists } from "../../store/errors.js";
+import { STORE_KEY } from "../../store/limits.js";
+import { asBuffer, BSON } from "../../value/bson-bytes.js";
+import { equalValues } from "../../value/equal.js";
+import { type Element, NULL } from "./bson-document.js";
+import { change, conditionalVersion, type Decision, replacement, versionOf } from "./changes.js";
+import { waitUntilAfter } from "./clock.js";
+import type { MongoCollection } from "./collection.js";
+import { driverValueOf } from "./driver-value.js";
+import { CODES, serverCode } from "./errors.js";
+import { identityOf, LIVE } from "./filters.js";
+import { policyPipeline, setPipeline, ttlPipeline } from "./pipelines.js";
+import {
+  etagOf,
+  keyDocumentOf,
+  type RawDocument,
+  splitDocument,
+  storeOwnDocumentOf,
+  timeOf,
+  valueBytes,
+  valueOf,
+} from "./record.js";
+import { withRetryableWrite } from "./retryable-write.js";
+import type { Target } from "./versions.js";
+
+/** Values up to this size are decoded for the driver, which saves a round trip; larger ones go as they are. */
+const DECODED_BYTES = 256 * 1024;
+/** Bytes of a document for the two values of a comparison: what MongoDB takes, less what stands around them. */
+const COMPARED_BYTES = 16 * 1024 * 1024 - 16 * 1024;
+/** How often an upsert that met another one is repeated. */
+const UPSERT_ATTEMPTS = 5;
+
+/** Replies keep every type, so that versions read the same as in raw ones. */
+const READING = { promoteValues: false, bsonRegExp: true } as const;
+
+/** The domain's view of a version, without its value. */
+export function metadataOf({ scope, storeName, key }: Target, raw: RawDocument): KeyDocument {
+  return keyDocumentOf(raw, { datasetId: scope.datasetId, storeName, key }, false);
+}
+
+/**
+ * A document that the driver decoded, as a reply in raw form would be. The answer to a command that was sent again
+ * ignores the projection: it comes with the value, which may not be one that the driver can serialize.
+ */
+function rawOf({ value: _value, ...decoded }: Document): RawDocument {
+  return splitDocument(Buffer.from(serialize(decoded)));
+}
+
+/** Sets one key by itself: in one round trip, unless its value cannot go through the driver as it is. */
+export async function setAlone(
+  collection: MongoCollection,
+  target: Target,
+  write: Write,
+  options: CallOptions | undefined,
+): Promise<SetResult> {
+  const decoded = write.value.length <= DECODED_BYTES ? driverValueOf(write.value) : undefined;
+  if (decoded === undefined) return setOverVersion(collection, target, write, options);
+  const raw = await upsert(collection, target, setPipeline(decoded.value, write), options);
+  const document = metadataOf(target, raw.document);
+  return { document, created: raw.inserted || document.createdAt === document.updatedAt };
+}
+
+function setOverVersion(
+  collection: MongoCollection,
+  target: Target,
+  write: Write,
+  options: CallOptions | undefined,
+): Promise<SetResult> {
+  return change(collection, target, false, options, (situation) => {
+    const version = replacement(situation, write);
+    return {
+      write: version.write,
+      answer: { document: metadataOf(target, version.document), created: !situation.live },
+    };
+  });
+}
+
+function upsert(
+  collection: MongoCollection,
+  target: Target,
+  update: Document[],
+  options: CallOptions | undefined,
+): Promise<{ readonly document: RawDocument; readonly inserted: boolean }> {
+  const query = identityOf(target.scope, target.storeName, target.key);
+  return findAndModify(
+    collection,
+    { query, update, upsert: true, new: true, fields: { value: 0 } },
+    options,
+    (reply) => {
+      if (reply["value"] === null) throw new Error("an upsert answered without its document");
+      return {
+        document: rawOf(reply["value"]),
+        inserted: reply["lastErrorObject"].updatedExisting === false,
+      };
+    },
+  );
+}
+
+/** Changes one document by one command. */
+function findAndModify<Answer>(
+  collection: MongoCollection,
+  change: Document,
+  options: CallOptions | undefined,
+  read: (reply: Document) => Answer,
+): Promise<Answer> {
+  const { connection, documents } = collection;
+  return connection.run(options, "write", (limits) =>
+    withRetryableWrite(connection, limits, async (write) => {
+      const command = (): Document => ({ findAndModify: documents.collectionName, ...change });
+      for (let attempt = 1; ; attempt++) {
+        limits.signal?.throwIfAborted();
+        try {
+          return read(await write.send(command, undefined, READING));
+        } catch (error) {
+          // Two upserts of a new key met, and the database did not repeat the later one itself.
+          if (serverCode(error) !== CODES.duplicateKey || attempt === UPSERT_ATTEMPTS) throw error;
+        }
+      }
+    }),
+  );
+}
+
+/** See Engine.setKeyIfAbsent. */
+export function setKeyIfAbsent(
+  collection: MongoCollection,
+  target: Target,
+  write: Write,
+  options: CallOptions | undefined,
+): Promise<ConditionalSetResult> {
+  return change(collection, target, false, options, (situation): Decision<ConditionalSetResult> => {
+    const { document, live } = situation;
+    if (document !== undefined && live)
+      return { answer: { set: false, document: metadataOf(target, document) } };
+    const version = replacement(situation, write);
+    return { write: version.write, answer: { set: true, document: metadataOf(target, version.document) } };
+  });
+}
+
+/** See Engine.compareAndSetKey. */
+export function compareAndSetKey(
+  collection: MongoCollection,
+  target: Target,
+  expected: Expectation,
+  write: ConditionalWrite,
+  options: CallOptions | undefined,
+): Promise<ConditionalSetResult> {
+  const byValue = "value" in expected;
+  return change(collection, target, byValue, options, (situation): Decision<ConditionalSetResult> => {
+    const { document: raw, live } = situation;
+    if (raw === undefined || !live) return { answer: { set: false, document: undefined } };
+    const equal = byValue ? equalValues(valueOf(raw), expected.value) : etagOf(raw) === expected.etag;
+    if (!equal) return { answer: { set: false, document: metadataOf(target, raw) } };
+    const version = conditionalVersion(situation, write, byValue ? (raw.value ?? "missing") : undefined);
+    const bytes = byValue ? valueBytes(raw) + write.value.length : 0;
+    if (bytes > COMPARED_BYTES) throw expectedAndValueTooLarge(bytes);
+    return { write: version.write, answer: { set: true, document: metadataOf(target, version.document) } };
+  });
+}
+
+/** A deletion: whether it was, and the version's time, if the database's clock has yet to pass it. */
+interface Deletion {
+  readonly deleted: boolean;
+  readonly ahead?: number | undefined;
+}
+
+/** See Engine.deleteKey. It ends when a re-creation would be later than what it deleted. */
+export async function deleteKey(
+  collection: MongoCollection,
+  target: Target,
+  etag: string | undefined,
+  options: CallOptions | undefined,
+): Promise<boolean> {
+  const { deleted, ahead } =
+    etag === undefined
+      ? await deleteAny(collection, target, options)
+      : await deleteVersion(collection, target, etag, options);
+  if (ahead !== undefined) await waitUntilAfter(collection, ahead, options?.signal);
+  return deleted;
+}
+
+function deleteAny(
+  collection: MongoCollection,
+  { scope, storeName, key }: Target,
+  options: CallOptions | undefined,
+): Promise<Deletion> {
+  const query = { ...identityOf(scope, storeName, key), ...LIVE };
+  const fields = { _id: 0, updated_at: 1, now: "$$NOW" };
+  return findAndModify(collection, { query, remove: true, fields }, options, ({ value }) => {
+    if (value === null) return { deleted: false };
+    const { updated_at: updatedAt, now } = value;
+    const ahead = updatedAt instanceof Date && updatedAt >= now ? updatedAt.getTime() : undefined;
+    return { deleted: true, ahead };
+  });
+}
+
+function deleteVersion(
+  collection: MongoCollection,
+  target: Target,
+  etag: string,
+  options: CallOptions | undefined,
+): Promise<Deletion> {
+  return change(collection, target, false, options, ({ document, live, now }): Decision<Deletion> => {
+    if (document === undefined || !live || etagOf(document) !== etag) return { answer: { deleted: false } };
+    const updatedAt = timeOf(document.updated_at) ?? 0;
+    return {
+      write: { target, base: document, baseIsLive: true, baseValue: undefined, set: undefined },
+      answer: { deleted: true, ahead: updatedAt >= now ? updatedAt : undefined },
+    };
+  });
+}
+
+/** See Engine.updateTtl. */
+export function updateTtl(
+  collection: MongoCollection,
+  target: Target,
+  ttlMs: number,
+  options: CallOptions | undefined,
+): Promise<KeyDocument | undefined> {
+  return update(collection, target, ttlPipeline(ttlMs), options);
+}
+
+/** See Engine.updatePolicy. */
+export function updatePolicy(
+  collection: MongoCollection,
+  target: Target,
+  policy: Policy,
+  options: CallOptions | undefined,
+): Promise<KeyDocument | undefined> {
+  return update(collection, target, policyPipeline(policy), options);
+}
+
+function update(
+  collection: MongoCollection,
+  target: Target,
+  pipeline: Document[],
+  options: CallOptions | undefined,
+): Promise<KeyDocument | undefined> {
+  const query = { ...identityOf(target.scope, target.storeName, target.key), ...LIVE };
+  const change = { query, update: pipeline, new: true, fields: { value: 0 } };
+  return findAndModify(collection, change, options, ({ value }) =>
+    value === null ? undefined : metadataOf(target, rawOf(value)),
+  );
+}
+
+/** See Engine.createStore. FiftyOne keeps the metadata as the store document's value. */
+export async function createStore(
+  collection: MongoCollection,
+  scope: Scope,
+  storeName: string,
+  metadata: Uint8Array | undefined,
+  policy: Policy,
+  options: CallOptions | undefined,
+): Promise<StoreDocument> {
+  const target = { scope, storeName, key: STORE_KEY };
+  const value: Element = metadata === undefined ? NULL : { type: BSON.OBJECT, bytes: asBuffer(metadata) };
+  const created = await change(
+    collection,
+    target,
+    false,
+    options,
+    (situation): Decision<RawDocument | undefined> => {
+      if (situation.live) return { answer: undefined };
+      const version = versionOf(situation, value, policy, undefined);
+      return { write: version.write, answer: { ...version.document, value } };
+    },
+  );
+  if (created === undefined) throw storeAlreadyExists(storeName);
+  return { datasetId: scope.datasetId, storeName, own: storeOwnDocumentOf(created, true) };
+}
