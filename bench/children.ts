@@ -67,12 +67,18 @@ async function stop(child: ChildProcess): Promise<void> {
 }
 
 /**
- * Starts `node` with `args` and waits for the line of JSON on its standard error that has the message `serving`
+ * Starts a program with `args` and waits for the line of JSON on its standard error that has the message `serving`
  * and the field `addresses`. Fails with the last lines of its log.
+ *
+ * @param command the program; this Node unless said otherwise
  */
-export async function startChild(name: string, args: readonly string[]): Promise<Child> {
+export async function startChild(
+  name: string,
+  args: readonly string[],
+  command: string = process.execPath,
+): Promise<Child> {
   const startedAt = performance.now();
-  const child = spawn(process.execPath, args, { stdio: ["pipe", "ignore", "pipe"] });
+  const child = spawn(command, args, { stdio: ["pipe", "ignore", "pipe"] });
   running.add(child);
   child.once("exit", () => running.delete(child));
   const port = await ready(child, name);

@@ -3,21 +3,21 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BenchClient, createBenchClient, methodPath } from "./bench-client.js";
 import { type Child, startChild } from "./children.js";
-import { type Comparison, LARGE_KEYS, SMALL_KEYS, STORES, smallValueOf } from "./comparisons.js";
+import { type Comparison, LARGE_KEYS, STORES } from "./comparisons.js";
 import { EchoMessage, echoMessageOf } from "./echo-message.js";
 import { ECHO_SERVICE, type EchoMethod, TYPED_ECHO_SERVICE } from "./echo-plan.js";
 import { startExecutionStore } from "./execution-store-server.js";
-import { load } from "./load.js";
+import { load, type Workload } from "./load.js";
 import type { BenchOptions } from "./options.js";
 import type { ComparisonResult, Figure, Ratio } from "./report.js";
 import { alternate, type Pace, rateRatio, type Subject, type SubjectRounds } from "./rounds.js";
-import { batchSetKeysMessage, sampleKey, setKeyMessage } from "./sample-requests.js";
+import { sampleKey, setKeyMessage } from "./sample-requests.js";
 import { largeValue } from "./sample-values.js";
+import { writeSmallValues } from "./write-values.js";
 
 const CONNECTIONS = 4;
 // Processes that were just started run code that is not compiled yet: the first warm-up is that much longer.
 const FIRST_WARM_UP = 4;
-const PREPARED_BATCH = 1000;
 const SERVER = "execution-store";
 const NICE_GRPC = "nice-grpc echo";
 const NICE_GRPC_TYPED = "nice-grpc, same messages";
@@ -38,12 +38,7 @@ interface Servers {
 }
 
 async function writeValues(client: BenchClient): Promise<void> {
-  for (let at = 0; at < SMALL_KEYS; at += PREPARED_BATCH) {
-    const indices = Array.from({ length: PREPARED_BATCH }, (_, offset) => at + offset);
-    const values = new Map(indices.map((index) => [sampleKey(index), smallValueOf(index)]));
-    const valueOf = (key: string) => values.get(key) ?? smallValueOf(0);
-    await client.call("BatchSetKeys", batchSetKeysMessage(STORES.small, [...values.keys()], valueOf, "bson"));
-  }
+  await writeSmallValues(client, STORES.small);
   for (let index = 0; index < LARGE_KEYS; index++) {
     await client.call("SetKey", setKeyMessage(STORES.large, sampleKey(index), largeValue(index), "bson"));
   }
@@ -71,6 +66,10 @@ function startEcho(file: string, plan: string): Promise<Child> {
   return startChild(file, ["--import", "tsx", path, plan]);
 }
 
+function subject(name: string, { pid, port }: Child, workload: Workload): Subject {
+  return { name, pid, load: (ms) => load(port, workload, ms) };
+}
+
 function subjectsOf({ comparison, messages, requestBytes }: Prepared, servers: Servers): Subject[] {
   const { part, inFlight, method, typed } = comparison;
   const shared = { connections: CONNECTIONS, inFlight };
@@ -79,10 +78,10 @@ function subjectsOf({ comparison, messages, requestBytes }: Prepared, servers: S
   const plain = { ...shared, path: `/${ECHO_SERVICE}/${part}`, messages: [echo] };
   const same = { ...shared, path: `/${TYPED_ECHO_SERVICE}/${part}`, messages };
   return [
-    { name: SERVER, ...servers.store, workload: own },
-    { name: NICE_GRPC, ...servers.niceGrpc, workload: plain },
-    ...(typed === undefined ? [] : [{ name: NICE_GRPC_TYPED, ...servers.niceGrpc, workload: same }]),
-    { name: GRPC_JS, ...servers.grpcJs, workload: plain },
+    subject(SERVER, servers.store, own),
+    subject(NICE_GRPC, servers.niceGrpc, plain),
+    ...(typed === undefined ? [] : [subject(NICE_GRPC_TYPED, servers.niceGrpc, same)]),
+    subject(GRPC_JS, servers.grpcJs, plain),
   ];
 }
 
@@ -118,7 +117,7 @@ async function compareOne(prepared: Prepared, servers: Servers, pace: Pace): Pro
     responseBytes: reply.length,
     subjects,
     ratios: ratiosOf(comparison, subjects),
-    throughput: throughput(prepared, subjects[0]?.medianCallsPerSecond ?? Number.NaN),
+    figure: throughput(prepared, subjects[0]?.medianCallsPerSecond ?? Number.NaN),
   };
 }
 
@@ -131,7 +130,7 @@ export async function compare(
   progress: (text: string) => void,
 ): Promise<readonly ComparisonResult[]> {
   if (comparisons.length === 0) return [];
-  const store = await startExecutionStore(options.server, options.engine, join(directory, "compare"));
+  const store = await startExecutionStore(options.server, `lmdb:${join(directory, "compare")}`);
   const client = createBenchClient(store.port);
   await writeValues(client);
   const prepared: Prepared[] = [];
@@ -147,8 +146,8 @@ export async function compare(
   };
 
   progress("nothing yet, warming up");
-  for (const subject of prepared.slice(0, 1).flatMap((item) => subjectsOf(item, servers))) {
-    await load(subject.port, subject.workload, FIRST_WARM_UP * pace.warmUpMs);
+  for (const first of prepared.slice(0, 1).flatMap((item) => subjectsOf(item, servers))) {
+    await first.load(FIRST_WARM_UP * pace.warmUpMs);
   }
   const results: ComparisonResult[] = [];
   for (const item of prepared) {

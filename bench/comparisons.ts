@@ -35,10 +35,12 @@ export const SMALL_KEYS = 10_000;
 /** Keys of the large values. */
 export const LARGE_KEYS = 8;
 /** Stores: what is read is written once, before the rounds. */
-export const STORES = { small: "results", large: "datasets", writes: "progress" } as const;
+export const STORES = { small: "results", large: "datasets", writes: "progress", leases: "leases" } as const;
 
-const BATCH_KEYS = 100;
-const IN_FLIGHT = 64;
+/** Keys of a batch. */
+export const BATCH_KEYS = 100;
+/** Calls at once, unless it is one. */
+export const IN_FLIGHT = 64;
 // 64 of them would be 58 MB on the way at once, which no worker asks for.
 const LARGE_IN_FLIGHT = 8;
 // A prime, so that the calls of a round neither follow the order of the keys nor repeat early.
@@ -51,24 +53,29 @@ export function smallValueOf(index: number): SampleValue {
   return smallValues[index % smallValues.length] ?? smallValue(index);
 }
 
-function scattered(count: number): readonly number[] {
+/** The indices below `count`, each once, in an order that follows nothing. */
+export function scattered(count: number): readonly number[] {
   return Array.from({ length: count }, (_, index) => (index * STRIDE) % count);
 }
 
-function batches(make: (keys: string[]) => Buffer): readonly Buffer[] {
+/** Encoded requests that have every small key once between them. */
+export function batches(make: (keys: string[]) => Buffer): readonly Buffer[] {
   const indices = scattered(SMALL_KEYS);
   return Array.from({ length: SMALL_KEYS / BATCH_KEYS }, (_, batch) =>
     make(indices.slice(batch * BATCH_KEYS, (batch + 1) * BATCH_KEYS).map(sampleKey)),
   );
 }
 
-function gets(form: Form): readonly Buffer[] {
+/** Encoded requests, one for every small key. */
+export function gets(form: Form): readonly Buffer[] {
   return scattered(SMALL_KEYS).map((index) => getKeyMessage(STORES.small, sampleKey(index), form));
 }
 
-function sets(form: Form): readonly Buffer[] {
+/** Encoded requests, one for every small key; with a time to live, in seconds, in a store of their own. */
+export function sets(form: Form, ttlSeconds?: number): readonly Buffer[] {
+  const store = ttlSeconds === undefined ? STORES.writes : STORES.leases;
   return scattered(SMALL_KEYS).map((index) =>
-    setKeyMessage(STORES.writes, sampleKey(index), smallValueOf(index), form),
+    setKeyMessage(store, sampleKey(index), smallValueOf(index), form, ttlSeconds),
   );
 }
 

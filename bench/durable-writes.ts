@@ -43,7 +43,7 @@ export async function durableWrites(
   directory: string,
   pace: Pace,
 ): Promise<FigureGroup> {
-  const server = await startExecutionStore(options.server, options.engine, join(directory, "durable"));
+  const server = await startExecutionStore(options.server, `lmdb:${join(directory, "durable")}`);
   const messages = Array.from({ length: 1000 }, (_, index) =>
     setKeyMessage("progress", sampleKey(index), smallValue(index), "bson"),
   );

@@ -1,11 +1,12 @@
 import { type Child, startChild } from "./children.js";
 
 /**
- * Starts the built server as its users do, with its database in `directory`.
+ * Starts the built server as its users do.
  *
  * @param file the built command line
+ * @param store the URI of its database
  */
-export function startExecutionStore(file: string, engine: "lmdb", directory: string): Promise<Child> {
-  const args = ["serve", "--store", `${engine}:${directory}`, "--listen", "127.0.0.1:0"];
+export function startExecutionStore(file: string, store: string): Promise<Child> {
+  const args = ["serve", "--store", store, "--listen", "127.0.0.1:0"];
   return startChild("the server", [file, ...args]);
 }

@@ -3,6 +3,7 @@ import { arch, cpus, loadavg, platform, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { killChildren } from "./children.js";
 import { compare } from "./compare.js";
+import { compareMongodb } from "./compare-mongodb.js";
 import { COMPARISONS } from "./comparisons.js";
 import { durableWrites } from "./durable-writes.js";
 import { millionKeys } from "./million-keys.js";
@@ -64,14 +65,23 @@ async function groups(options: BenchOptions, directory: string, effort: Effort):
   return measured;
 }
 
+async function measureEngine(
+  options: BenchOptions,
+  directory: string,
+  effort: Effort,
+): Promise<Pick<Report, "comparisons" | "groups" | "database">> {
+  if (options.engine === "mongodb") return compareMongodb(options, directory, effort.pace, progress);
+  const wanted = COMPARISONS.filter(({ part }) => options.parts.has(part));
+  const comparisons = await compare(wanted, options, directory, effort.pace, progress);
+  return { comparisons, groups: await groups(options, directory, effort), database: undefined };
+}
+
 async function measure(options: BenchOptions): Promise<Report> {
   const started = new Date();
   const [loadAverage = 0] = loadavg();
   const directory = temporaryDirectory(options.directory);
   const effort = options.quick ? QUICK_EFFORT : DEFAULT_EFFORT;
-  const wanted = COMPARISONS.filter(({ part }) => options.parts.has(part));
-  const comparisons = await compare(wanted, options, directory, effort.pace, progress);
-  const figures = await groups(options, directory, effort);
+  const measured = await measureEngine(options, directory, effort);
   return {
     startedAt: started.toISOString(),
     seconds: (Date.now() - started.getTime()) / 1000,
@@ -86,8 +96,7 @@ async function measure(options: BenchOptions): Promise<Report> {
       directory: options.directory,
       loadAverage,
     },
-    comparisons,
-    groups: figures,
+    ...measured,
   };
 }
 

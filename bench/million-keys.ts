@@ -180,7 +180,7 @@ export async function millionKeys(
   pace: Pace,
 ): Promise<FigureGroup> {
   const path = join(directory, "million");
-  const server = await startExecutionStore(options.server, options.engine, path);
+  const server = await startExecutionStore(options.server, `lmdb:${path}`);
   const client = createBenchClient(server.port);
   const used = await use(client, server.port, server.pid, keys, pace);
   client.close();

@@ -1,30 +1,36 @@
 import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 
-/** Everything that can be measured, by the name that `--only` takes. */
-export const PARTS = [
-  "get",
-  "get-json",
-  "set",
-  "set-json",
-  "batch-get",
-  "batch-get-json",
-  "batch-set",
-  "large-get",
-  "large-get-json",
-  "large-set",
-  "large-set-json",
-  "durable",
-  "million",
-  "start",
-] as const;
+/** Everything that can be measured of each engine, by the name that `--only` takes. */
+export const PARTS = {
+  lmdb: [
+    "get",
+    "get-json",
+    "set",
+    "set-json",
+    "batch-get",
+    "batch-get-json",
+    "batch-set",
+    "large-get",
+    "large-get-json",
+    "large-set",
+    "large-set-json",
+    "durable",
+    "million",
+    "start",
+  ],
+  mongodb: ["get", "get-alone", "set", "set-ttl", "set-alone", "batch-get", "batch-set", "count-stores"],
+} as const;
+
+/** A storage engine, by the name that `--engine` takes. */
+export type EngineName = keyof typeof PARTS;
 
 /** One of the things that can be measured. */
-export type Part = (typeof PARTS)[number];
+export type Part = (typeof PARTS)[EngineName][number];
 
 /** What to measure, and how long. */
 export interface BenchOptions {
-  readonly engine: "lmdb";
+  readonly engine: EngineName;
   readonly quick: boolean;
   readonly parts: ReadonlySet<Part>;
   /** Where to write the report as JSON. */
@@ -38,15 +44,20 @@ export interface BenchOptions {
 /** The text of `--help`. */
 export const HELP = `Usage: npm run bench -- [options]
 
-Measures the built server beside bare gRPC servers that store nothing, each in its own process, in alternating
-rounds, and prints the medians and their ratios. It is a measurement, not a test: targets that are missed are shown.
+Measures the built server beside others, each in its own process, in alternating rounds, and prints the medians and
+their ratios: with LMDB beside bare gRPC servers that store nothing, with MongoDB beside the bare driver and FiftyOne's
+own store, which work on the same documents. It is a measurement, not a test: targets that are missed are shown.
+
+MongoDB and FiftyOne are found as the tests find them, by the same environment variables. A MongoDB that runs already
+(EXECUTION_STORE_TEST_MONGODB_URI) gets a database of its own, which is dropped at the end.
 
   --quick          a minute in place of five, with shorter rounds and fewer keys
   --only NAME      measure this only; may be repeated
-                   (${PARTS.slice(0, 7).join(", ")},
-                   ${PARTS.slice(7).join(", ")})
+                   (lmdb: ${PARTS.lmdb.slice(0, 7).join(", ")},
+                   ${PARTS.lmdb.slice(7).join(", ")};
+                   mongodb: ${PARTS.mongodb.join(", ")})
   --json FILE      write everything, every round included, to FILE as JSON
-  --engine NAME    the storage engine; lmdb is the only one (default: lmdb)
+  --engine NAME    the storage engine: ${Object.keys(PARTS).join(" or ")} (default: lmdb)
   --dir DIRECTORY  make the databases below it; they are removed at the end (default: ${tmpdir()})
   --server FILE    measure another build (default: dist/src/main.js)
   --help           show this text
@@ -55,8 +66,19 @@ rounds, and prints the medians and their ratios. It is a measurement, not a test
 /** A command line that cannot be understood; its message is one sentence for the user. */
 export class UsageError extends Error {}
 
-function isPart(name: string): name is Part {
-  return (PARTS as readonly string[]).includes(name);
+function isEngine(name: string): name is EngineName {
+  return Object.hasOwn(PARTS, name);
+}
+
+function partsOf(engine: EngineName, only: readonly string[]): ReadonlySet<Part> {
+  const all: readonly Part[] = PARTS[engine];
+  const unknown = only.find((name) => !all.some((part) => part === name));
+  if (unknown !== undefined) {
+    throw new UsageError(
+      `--only ${unknown} is not known for the engine ${engine}; expected one of ${all.join(", ")}`,
+    );
+  }
+  return new Set(only.length === 0 ? all : all.filter((part) => only.includes(part)));
 }
 
 function parsed(args: readonly string[]) {
@@ -82,13 +104,8 @@ function parsed(args: readonly string[]) {
 export function parseOptions(args: readonly string[]): BenchOptions | undefined {
   const { quick, only, json, engine, dir, server, help } = parsed(args);
   if (help) return undefined;
-  if (engine !== "lmdb") {
-    throw new UsageError(`--engine ${engine} is not known; the only engine there is to measure is lmdb`);
+  if (!isEngine(engine)) {
+    throw new UsageError(`--engine ${engine} is not known; expected one of ${Object.keys(PARTS).join(", ")}`);
   }
-  const unknown = only.find((name) => !isPart(name));
-  if (unknown !== undefined) {
-    throw new UsageError(`--only ${unknown} is not known; expected one of ${PARTS.join(", ")}`);
-  }
-  const parts = new Set(only.length === 0 ? PARTS : only.filter(isPart));
-  return { engine, quick, parts, json, directory: dir, server };
+  return { engine, quick, parts: partsOf(engine, only), json, directory: dir, server };
 }

@@ -1,3 +1,4 @@
+import type { EngineName } from "./options.js";
 import type { SubjectRounds } from "./rounds.js";
 
 /** What a figure should reach. */
@@ -15,7 +16,7 @@ export interface Figure {
   readonly target?: Target;
 }
 
-/** The rate of the measured server by that of a baseline. */
+/** The rate of the measured server by that of a baseline; where a call of it has many keys, in keys. */
 export interface Ratio {
   readonly baseline: string;
   readonly ratio: number;
@@ -32,8 +33,8 @@ export interface ComparisonResult {
   readonly responseBytes: number;
   readonly subjects: readonly SubjectRounds[];
   readonly ratios: readonly Ratio[];
-  /** Keys or megabytes that the measured server moved in a second. */
-  readonly throughput: Figure | undefined;
+  /** What the rate of the measured server comes to: keys or megabytes a second, or the time of a lone call. */
+  readonly figure: Figure | undefined;
 }
 
 /** Several figures that belong together. */
@@ -47,7 +48,7 @@ export interface FigureGroup {
 export interface Report {
   readonly startedAt: string;
   readonly seconds: number;
-  readonly engine: string;
+  readonly engine: EngineName;
   readonly quick: boolean;
   readonly machine: {
     readonly node: string;
@@ -59,12 +60,30 @@ export interface Report {
     /** Of the minute before, by the system: other work on the machine disturbs every figure. */
     readonly loadAverage: number;
   };
+  /** Which MongoDB, for people; undefined for the embedded engine. */
+  readonly database: string | undefined;
   readonly comparisons: readonly ComparisonResult[];
   readonly groups: readonly FigureGroup[];
 }
 
 const MISSED = "MISSED";
 const COLUMNS = [52, 11, 7, 9, 14, 9, 8] as const;
+
+/** What the rows are. */
+const LEGENDS: Readonly<Record<EngineName, readonly string[]>> = {
+  lmdb: [
+    "execution-store: the built server. nice-grpc echo: takes and answers one field of bytes. nice-grpc, same",
+    "messages: decodes and encodes the very messages of the call. grpc-js echo: passes bytes on as they are. All",
+    "baselines store nothing and answer the same each time. A ratio is the median of the rounds' ratios; a server",
+    "with one core busy is what limits its row, one with less waits for the disk or for the load.",
+  ],
+  mongodb: [
+    "execution-store: the built server, called over gRPC by another process. bare driver: the Node driver in a process",
+    "that calls MongoDB itself, as many at once, writes acknowledged by a majority. FiftyOne: its own store in Python.",
+    "All work on the same documents of the same MongoDB, with all of FiftyOne's indexes and the server's own. A ratio",
+    "is the median of the rounds' ratios; with one core busy a process is what limits its row, or Python's lock is.",
+  ],
+};
 
 /** The load average a processor above which other work must have been going on. */
 const BUSY = 0.25;
@@ -115,7 +134,7 @@ function comparisonLines(result: ComparisonResult): string[] {
       ),
     );
   }
-  if (result.throughput !== undefined) lines.push(figureLine(result.throughput));
+  if (result.figure !== undefined) lines.push(figureLine(result.figure));
   return lines;
 }
 
@@ -136,6 +155,7 @@ export function reportTable(report: Report): string {
   const { machine } = report;
   const lines = [
     `Node ${machine.node}, ${machine.cpuCount} × ${machine.cpu}, data in ${machine.directory}${report.quick ? ", quick" : ""}`,
+    ...(report.database === undefined ? [] : [`MongoDB: ${report.database}`]),
     ...(machine.loadAverage > machine.cpuCount * BUSY ? [busyLine(machine.loadAverage)] : []),
     "",
     row("", "calls/s", "cores", "µs/call", "execution-store", "target", ""),
@@ -143,13 +163,6 @@ export function reportTable(report: Report): string {
   ];
   for (const result of report.comparisons) lines.push("", ...comparisonLines(result));
   for (const group of report.groups) lines.push("", group.title, ...group.figures.map(figureLine));
-  lines.push(
-    "",
-    "execution-store: the built server. nice-grpc echo: takes and answers one field of bytes. nice-grpc, same",
-    "messages: decodes and encodes the very messages of the call. grpc-js echo: passes bytes on as they are. All",
-    "baselines store nothing and answer the same each time. A ratio is the median of the rounds' ratios; a server",
-    "with one core busy is what limits its row, one with less waits for the disk or for the load.",
-    `Took ${number(report.seconds)} s.`,
-  );
+  lines.push("", ...LEGENDS[report.engine], `Took ${number(report.seconds)} s.`);
   return lines.join("\n");
 }

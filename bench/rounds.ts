@@ -1,12 +1,12 @@
-import { type Load, load, type Workload } from "./load.js";
+import type { Load } from "./load.js";
 import { cpuMs } from "./process-figures.js";
 
-/** A server under load. */
+/** A process under load. */
 export interface Subject {
   readonly name: string;
   readonly pid: number;
-  readonly port: number;
-  readonly workload: Workload;
+  /** Loads it for so many milliseconds. */
+  readonly load: (ms: number) => Promise<Load>;
 }
 
 /** How long to load. */
@@ -56,7 +56,7 @@ export function rateRatio(subject: SubjectRounds, baseline: SubjectRounds): numb
 
 async function loadOnce(subject: Subject, ms: number): Promise<Round> {
   const before = cpuMs(subject.pid);
-  const done = await load(subject.port, subject.workload, ms);
+  const done = await subject.load(ms);
   const after = cpuMs(subject.pid);
   return {
     ...done,
@@ -79,7 +79,7 @@ function summary(name: string, rounds: readonly Round[]): SubjectRounds {
 
 /** Loads the subjects in alternation, each round beginning with another one, and answers in their order. */
 export async function alternate(subjects: readonly Subject[], pace: Pace): Promise<readonly SubjectRounds[]> {
-  for (const subject of subjects) await load(subject.port, subject.workload, pace.warmUpMs);
+  for (const subject of subjects) await subject.load(pace.warmUpMs);
   const rounds = subjects.map((): Round[] => []);
   for (let turn = 0; turn < pace.rounds; turn++) {
     for (let step = 0; step < subjects.length; step++) {

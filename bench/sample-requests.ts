@@ -36,13 +36,20 @@ export function getKeyMessage(storeName: string, key: string, form: Form): Buffe
   return asBuffer(GetKeyRequest.encode({ ...context, storeName, key, encoding: ENCODINGS[form] }).finish());
 }
 
-/** An encoded SetKeyRequest. */
-export function setKeyMessage(storeName: string, key: string, value: SampleValue, form: Form): Buffer {
+/** An encoded SetKeyRequest; without a time to live, in seconds, the key persists. */
+export function setKeyMessage(
+  storeName: string,
+  key: string,
+  value: SampleValue,
+  form: Form,
+  ttlSeconds?: number,
+): Buffer {
   const fields = valueFields(value, form);
-  const policy = KeyPolicy.KEY_POLICY_PERSIST;
-  return asBuffer(
-    SetKeyRequest.encode({ ...context, storeName, key, ...fields, ttl: undefined, policy }).finish(),
-  );
+  const lifetime =
+    ttlSeconds === undefined
+      ? { ttl: undefined, policy: KeyPolicy.KEY_POLICY_PERSIST }
+      : { ttl: { seconds: BigInt(ttlSeconds), nanos: 0 }, policy: KeyPolicy.KEY_POLICY_EVICT };
+  return asBuffer(SetKeyRequest.encode({ ...context, storeName, key, ...fields, ...lifetime }).finish());
 }
 
 /** An encoded BatchGetKeysRequest. */

@@ -4,8 +4,9 @@ import { serialize } from "bson";
 /** What JSON can hold. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
-/** One value in both forms that a request may have. */
+/** One value, and in both forms that a request may have. */
 export interface SampleValue {
+  readonly json: Json;
   /** A BSON document with the one field `value`. */
   readonly bson: Buffer;
   /** An encoded google.protobuf.Value. */
@@ -32,6 +33,7 @@ function writeValue(writer: BinaryWriter, value: Json): BinaryWriter {
 
 function sample(value: Json): SampleValue {
   return {
+    json: value,
     bson: Buffer.from(serialize({ value })),
     wire: Buffer.from(writeValue(new BinaryWriter(), value).finish()),
   };

@@ -17,7 +17,7 @@ export async function startToFirstAnswer(
   options: BenchOptions,
   directory: string,
 ): Promise<{ readonly server: Child; readonly ms: number }> {
-  const server = await startExecutionStore(options.server, options.engine, directory);
+  const server = await startExecutionStore(options.server, `lmdb:${directory}`);
   const client = createBenchClient(server.port);
   const request = { datasetId: "", collectionName: "", storeName: "none" };
   await client.call("HasStore", HasStoreRequest.encode(request).finish());

@@ -156,7 +156,7 @@ describe.skipIf(leavesOut("mongodb"))("deletions of many over MongoDB", () => {
   test("a context of thousands of stores goes in slices, whole", async () => {
     await insertAll(
       bare.documents,
-      keys(2_500, {}, (index) => `store-${Math.floor(index / 2)}`),
+      keys(2_500, {}, (index) => `store-${Math.floor(index / 3)}`),
     );
     await insertAll(bare.documents, [fiftyOneDocument("", "store-1", "k")]);
     expect(await deletions.cleanup(bare.collection, FIRST, undefined)).toBe(2_500);

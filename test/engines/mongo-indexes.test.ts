@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Document } from "mongodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { MongoConnection, MongoEvent } from "../../src/engines/mongo/connection.js";
@@ -5,7 +6,12 @@ import { ensureIndexes } from "../../src/engines/mongo/indexes.js";
 import { isStoreError } from "../../src/store/errors.js";
 import { leavesOut } from "../support/left-out.js";
 import { openConnection } from "../support/mongodb/open-connection.js";
-import { startStandalone, type TestStandalone } from "../support/mongodb/replica-set.js";
+import {
+  type DeploymentOptions,
+  startReplicaSet,
+  startStandalone,
+  type TestStandalone,
+} from "../support/mongodb/replica-set.js";
 import { testDatabase } from "../support/mongodb/test-database.js";
 import { until } from "../support/until.js";
 
@@ -157,23 +163,31 @@ describe.skipIf(leavesOut("mongodb"))("the indexes of a collection", () => {
     expect(names(await indexesOf(seeding))).toEqual(names(EXPECTED));
   });
 
-  it("wait for the unique one that another server builds", async () => {
-    const { uri } = await testDatabase();
-    const [first, second] = [await open(uri), await open(uri)];
-    await fill(first, 200_000);
+  it.each([
+    ["standalone", startStandalone],
+    ["replica set", (options: DeploymentOptions) => startReplicaSet({ ...options, members: 1 })],
+  ])("wait for the unique one that another server builds, on a %s", async (_, start) => {
+    await using deployment = await start({ args: ["--setParameter", "enableTestCommands=1"] });
+    const [first, second] = [await open(deployment.uri), await open(deployment.uri)];
+    await first.db.collection(COLLECTION).insertOne({ store_name: "s", key: "k", dataset_id: null });
+    const hang = (mode: string): Promise<Document> =>
+      first.client.db("admin").command({ configureFailPoint: "hangAfterStartingIndexBuild", mode });
+    await hang("alwaysOn");
     const building = ensure(first);
     // Listed, it is not there yet.
     await until(
       async () => names(await indexesOf(second)).includes("unique_store_index"),
       "it is being built",
     );
-    const command = { listIndexes: COLLECTION, includeIndexBuildInfo: true };
-    await ensure(second);
-    const reply = await second.db.command(command);
-    const { firstBatch } = reply["cursor"] as { firstBatch: Document[] };
-    const unfinished = firstBatch.filter((entry) => entry["indexBuildInfo"] !== undefined);
-    expect(names(unfinished.map((entry) => entry["spec"] as Document))).not.toContain("unique_store_index");
-    await building;
+    const waiting = ensure(second);
+    // Longer than the start waits for the other ones.
+    const outcome = await Promise.race([waiting.then(() => "goes on"), delay(4500, "waits")]);
+    await hang("off");
+    expect(outcome).toBe("waits");
+    for (const { ready, events } of await Promise.all([building, waiting])) {
+      expect(ready.get("unique_store_index")).toBe("unique_store_index");
+      expect(events).toEqual([]);
+    }
   });
 
   it("do not hold up the start on a large collection, but for the unique one", async () => {

@@ -1,5 +1,6 @@
 import { type Document, Double, Long, ObjectId, Timestamp } from "mongodb";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { countKeys } from "../../src/engines/mongo/count-keys.js";
 import * as stores from "../../src/engines/mongo/stores.js";
 import type { Scope } from "../../src/store/document.js";
 import type { GlobalCursor, PageRequest } from "../../src/store/engine.js";
@@ -75,6 +76,31 @@ describe.skipIf(leavesOut("mongodb"))("stores over MongoDB", () => {
         expect(store !== undefined).toBe(expected);
         expect(store?.own !== undefined).toBe(storeName === "own lives");
       }
+    });
+
+    test("keys are counted while they are live, removed or not", async () => {
+      const { collection } = bare;
+      const counted = (prefix = ""): Promise<number> => countKeys(collection, scope, "s", prefix, undefined);
+      await insertAll(bare.documents, [
+        document("s", "__store__", { value: null }),
+        ...Array.from({ length: 20 }, (_, index) => document("s", `live ${index}`)),
+        ...Array.from({ length: 30 }, (_, index) => document("s", `expired ${index}`, EXPIRED_CHANGES)),
+        document("s", "number", { key: 5 }),
+        document("t", "other store"),
+        fiftyOneDocument(SECOND.datasetId, "s", "other context"),
+      ]);
+      expect(await counted()).toBe(20);
+      expect(await counted("live 1")).toBe(11);
+      expect(await counted("expired")).toBe(0);
+      // Too many to be left out by name, and a document that is of no context.
+      const many = Array.from({ length: 1_100 }, (_, index) =>
+        document("s", `many ${index}`, EXPIRED_CHANGES),
+      );
+      await insertAll(bare.documents, many);
+      expect(await counted()).toBe(20);
+      await bare.documents.deleteMany({ key: /^many/ });
+      await insertAll(bare.documents, [document("s", "stray", { dataset_id: "text" })]);
+      expect(await counted()).toBe(20);
     });
 
     test("a page whose stores have all expired is empty and leads on", async () => {

@@ -27,7 +27,7 @@ function write(value: unknown, ttlMs?: number) {
 describe.skipIf(leavesOut("mongodb"))("writes", () => {
   let database: TestDatabase;
   let client: MongoClient;
-  let documents: Collection<Document>;
+  let documents: Collection;
   let engine: MongoEngine;
 
   beforeAll(async () => {
@@ -206,7 +206,7 @@ describe.skipIf(leavesOut("mongodb"))("writes", () => {
     ["with a time far ahead", { value: 1, updated_at: new Date(Date.now() + 500) }],
   ])("a document %s is read, set, compared and deleted", async (_name, document) => {
     const original = { store_name: "s", key: "odd", ...document };
-    await documents.insertOne({ ...original } as Document);
+    await documents.insertOne({ ...original });
     const first = await engine.getKey(scope, "s", "odd", true);
     expect(first?.value && fromValueBson(first.value)).toBe("value" in document ? 1 : null);
     const byEtag = await engine.compareAndSetKey(

@@ -21,8 +21,6 @@ const COUNTERS = 6;
 const RACERS = 6;
 /** How long writes may fail, or wait, after a fault, in ms. */
 const RECOVERY_MS = 20_000;
-import { appendFileSync } from "node:fs";
-const T=Date.now();const P=(...a: unknown[])=>appendFileSync("/tmp/fo-progress", `${Date.now()-T} ${a.map(x=>typeof x==="string"?x:JSON.stringify(x)).join(" ")}\n`);
 
 /** Takes the primary away; answers what mends it. */
 type Fault = (set: TestReplicaSet) => Promise<() => Promise<void>>;
@@ -98,7 +96,7 @@ describe.skipIf(leavesOut("mongodb"))("while the primary changes", () => {
   }, async () => {
     const set = await startReplicaSet();
     onTestFinished(() => set.close());
-    P('set');const services = await startServers(set.uri);P('servers');
+    const services = await startServers(set.uri);
     const seed = readSeed();
     const account = new Account();
     const history = new History();
@@ -123,43 +121,30 @@ describe.skipIf(leavesOut("mongodb"))("while the primary changes", () => {
       ),
     ];
     const working = Promise.all(workers);
-    working.catch((e) => {P('worker failed', String(e), (e as Error).stack ?? ''); state.running = false;});
+    working.catch(() => (state.running = false));
     const pauses: Record<string, number> = {};
     for (let round = 0; round < ROUNDS; round += 1) {
       for (const [name, fault] of Object.entries(FAULTS)) {
-        P("wait members", name, account.acknowledged, account.errors.length, history.size); await set.waitForMembers(); P("members");
+        await set.waitForMembers();
         await recovered(services);
-        P("recovered");const before = account.acknowledged;
+        const before = account.acknowledged;
         await until(() => account.acknowledged > before + SETTERS, "writes go on", RECOVERY_MS);
-        P("fault", name); const mend = await fault(set);
-        P("faulted"); pauses[`${name} ${round}`] = await recovered(services);
-        P("recovered", pauses); await delay(500);
+        const mend = await fault(set);
+        pauses[`${name} ${round}`] = await recovered(services);
+        await delay(500);
         await mend();
       }
     }
     await set.waitForMembers();
     await recovered(services);
-    state.running = false; P("stopping");
-    await working; P("stopped", account.size, account.acknowledged, account.errors.reduce<Record<string,number>>((a,{error:e})=>({...a,[e.reason+" "+e.outcome]:(a[e.reason+" "+e.outcome]??0)+1}),{}), history.size, history.errors.length);
+    state.running = false;
+    await working;
     expect(unexpected(account)).toEqual([]);
     expect(history.errors.filter(({ kind }) => kind !== "UNAVAILABLE")).toEqual([]);
     for (const service of services) expect(await account.problems(service)).toEqual([]);
-    P('check');expect(problemsOf(history), seedText(seed)).toEqual([]);
+    expect(problemsOf(history), seedText(seed)).toEqual([]);
     expect(Math.max(...Object.values(pauses)), JSON.stringify(pauses)).toBeLessThan(RECOVERY_MS);
     expect(account.size.locks).toBeGreaterThan(20 * ROUNDS);
     expect(account.size.counted).toBeGreaterThan(20 * ROUNDS);
-    console.log(
-      pauses,
-      account.size,
-      account.acknowledged,
-      account.errors.length,
-      history.size,
-      history.errors.length,
-      JSON.stringify(
-        Object.entries(Object.groupBy(account.errors, (e) => e.error.reason + " " + e.error.outcome)).map(
-          ([k, v]) => [k, v?.length],
-        ),
-      ),
-    );
   });
 });

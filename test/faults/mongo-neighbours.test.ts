@@ -12,7 +12,9 @@ import { until } from "../support/until.js";
 const ROUNDS = Number(process.env["EXECUTION_STORE_TEST_NEIGHBOUR_ROUNDS"] ?? 4);
 /** The longest that another program's write may wait, in ms. */
 const LONGEST_WAIT_MS = 2000;
-/** How long the other program goes on after the server's end, in ms. */
+/** The pause between two writes of a key by it, in ms. */
+const PAUSE_MS = 40;
+/** How long it goes on after the server's end, in ms. */
 const AFTER_MS = 2500;
 const STORE = "shared";
 const KEYS = Array.from({ length: 16 }, (_, index) => `key-${index}`);
@@ -61,7 +63,7 @@ async function writePlainly(client: MongoClient, running: () => boolean): Promis
           { writeConcern: { w: "majority" } },
         );
         waits.push(performance.now() - start);
-        await delay(5);
+        await delay(PAUSE_MS);
       }
     }),
   );

@@ -113,7 +113,14 @@ def cached_of_none(ctx, *args):
     return computed(args)
 
 
+@execution_cache(residency="hybrid", store_name="cached_in_memory")
+def cached_in_memory(ctx, *args):
+    runs.append(args)
+    return computed(args)
+
+
 CACHED = {
+    "cached_in_memory": cached_in_memory,
     "cached_of_dataset": cached_of_dataset,
     "cached_of_none": cached_of_none,
 }

@@ -95,6 +95,16 @@ describe.skipIf(leavesOut("fiftyone") || leavesOut("mongodb"))("FiftyOne's execu
   });
 });
 
+describe.skipIf(leavesOut("fiftyone") || leavesOut("mongodb"))("FiftyOne's execution_cache in memory", () => {
+  test("what a process has cached itself, it does not look up again", async () => {
+    const service = sides.serviceIn({ datasetId });
+    await cached("cached_in_memory", ["m"]);
+    const [key] = await service.listKeys("cached_in_memory").toArray();
+    expect(await service.deleteKey("cached_in_memory", String(key))).toBe(true);
+    expect(await cached("cached_in_memory", ["m"])).toEqual(FROM_CACHE);
+  });
+});
+
 describe.skipIf(leavesOut("fiftyone") || leavesOut("mongodb"))("FiftyOne past its store's methods", () => {
   test("deleting a dataset deletes the stores that were made here", async () => {
     const doomed: Place = { datasetId: await sides.fiftyOne.call<ObjectId>("create_dataset") };

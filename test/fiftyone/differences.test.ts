@@ -1,5 +1,5 @@
-import { Double } from "bson";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Double, ObjectId } from "bson";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { openMongoEngine } from "../../src/engines/mongo/engine.js";
 import { ExecutionStoreService } from "../../src/index.js";
 import { leavesOut } from "../support/left-out.js";
@@ -17,7 +17,7 @@ const HOUR = 3600;
 const HOUR_MS = HOUR * 1000;
 const NONE: Place = { datasetId: undefined };
 const GLOBAL: Place = { datasetId: undefined, collection: "global" };
-/** A collection that no server sweeps until a test opens one. */
+/** A collection that nothing is removed from. */
 const UNSWEPT: Place = { datasetId: undefined, collection: "unswept" };
 
 let sides: BothSides;
@@ -170,6 +170,13 @@ describe.skipIf(leavesOut("fiftyone") || leavesOut("mongodb"))("where FiftyOne d
     await expect(service().setKey(store, "__store__", 1)).rejects.toMatchObject({ reason: "KEY_RESERVED" });
   });
 
+  test("create_store of one that exists: DuplicateKeyError there, ALREADY_EXISTS here", async () => {
+    const store = newStore();
+    await python("create_store", store);
+    await expect(python("create_store", store)).rejects.toMatchObject({ type: "DuplicateKeyError" });
+    await expect(service().createStore(store)).rejects.toMatchObject({ kind: "ALREADY_EXISTS" });
+  });
+
   test("a store that exists only through its keys: FiftyOne makes a time up, the service has none", async () => {
     const store = newStore();
     await python("set_key", store, "k", 1);
@@ -236,36 +243,54 @@ describe.skipIf(leavesOut("fiftyone") || leavesOut("mongodb"))("where FiftyOne d
     expect(await ours.deleteStoreGlobal("ours")).toEqual({ stores: 1, documents: 3 });
   });
 
-  test("expiry: FiftyOne goes on with a key until it is removed, the service never does", async () => {
-    const inUnswept = <T = unknown>(method: string, ...args: unknown[]): Promise<T> =>
-      sides.python<T>(UNSWEPT, method, ...args);
-    const { database } = sides;
-    for (const key of ["read", "set", "claimed"]) await inUnswept("set_key", "s", key, 1, HOUR);
-    // MongoDB's monitor must not remove them before they were looked at.
-    await database.collection("unswept").dropIndex("expires_at");
-    await database.collection("unswept").updateMany({}, { $set: { expires_at: new Date(0) } });
-    expect(await inUnswept("get_key", "s", "read")).toMatchObject({ value: 1, expires_at: new Date(0) });
-    expect(await inUnswept("has_key", "s", "read")).toBe(true);
-    expect(await inUnswept("count_keys", "s")).toBe(3);
-    expect(await inUnswept("has_store", "s")).toBe(true);
-    expect(await inUnswept("set_key_if_absent", "s", "claimed", 2)).toBe(false);
-    await inUnswept("set_key", "s", "set", 2);
-    expect(await inUnswept("get_key", "s", "set")).toMatchObject({ value: 2, expires_at: new Date(0) });
+  test("clear_cache and cleanup: FiftyOne answers nothing, the service a count", async () => {
+    const place: Place = { datasetId: new ObjectId() };
+    const fill = () => sides.serviceIn(place).setCacheKey("s", "k", 1);
+    await fill();
+    expect(await sides.python(place, "clear_cache")).toBeNull();
+    await fill();
+    expect(await sides.python(place, "cleanup")).toBeNull();
+    await fill();
+    expect(await sides.serviceIn(place).clearCache()).toBe(1);
+    await fill();
+    expect(await sides.serviceIn(place).cleanup()).toBe(1);
+  });
 
-    const engine = await openMongoEngine({ uri: sides.uri, collections: ["unswept"] });
-    const server = await startTestServer({ engine, collections: ["unswept"] });
-    await using client = new ExecutionStoreService({
-      address: server.address,
-      collectionName: "unswept",
+  test("expiry: FiftyOne goes on with a key until it is removed, the service never does", async () => {
+    // Nobody removes anything here, so that both sides can be seen with what has expired.
+    const engine = await openMongoEngine({
+      uri: sides.uri,
+      collections: ["unswept"],
+      sweepIntervalMs: HOUR_MS,
     });
-    try {
-      expect((await client.setKeyIfAbsent("s", "claimed", 3)).set).toBe(true);
-      expect(await client.setKey("s", "set", 3)).toMatchObject({ created: true });
-      expect(await client.getKey("s", "read")).toBeUndefined();
-      expect(await client.listKeys("s").toArray()).toEqual(["claimed", "set"]);
-      expect(await inUnswept("get_key", "s", "claimed")).toMatchObject({ value: 3, expires_at: null });
-    } finally {
-      await server.close();
-    }
+    const server = await startTestServer({ engine, collections: ["unswept"] });
+    onTestFinished(() => server.close());
+    const ours = new ExecutionStoreService({ address: server.address, collectionName: "unswept" });
+    onTestFinished(() => ours.close());
+    const theirs = <T = unknown>(method: string, ...args: unknown[]): Promise<T> =>
+      sides.python<T>(UNSWEPT, method, ...args);
+    for (const key of ["read", "set", "claimed"]) await theirs("set_key", "s", key, 1, HOUR);
+    const documents = sides.database.collection("unswept");
+    await documents.dropIndex("expires_at");
+    const expired = new Date(Date.now() - HOUR_MS);
+    await documents.updateMany({}, { $set: { expires_at: expired } });
+
+    expect(await ours.getKey("s", "read")).toBeUndefined();
+    expect(await ours.hasKey("s", "read")).toBe(false);
+    expect(await ours.countKeys("s")).toBe(0);
+    expect(await ours.hasStore("s")).toBe(false);
+    expect(await theirs("get_key", "s", "read")).toMatchObject({ value: 1, expires_at: expired });
+    expect(await theirs("has_key", "s", "read")).toBe(true);
+    expect(await theirs("count_keys", "s")).toBe(3);
+    expect(await theirs("has_store", "s")).toBe(true);
+
+    expect(await theirs("set_key_if_absent", "s", "claimed", 2)).toBe(false);
+    expect((await ours.setKeyIfAbsent("s", "claimed", 3)).set).toBe(true);
+    await theirs("set_key", "s", "set", 2);
+    expect(await theirs("get_key", "s", "set")).toMatchObject({ value: 2, expires_at: expired });
+    expect(await ours.getKey("s", "set")).toBeUndefined();
+    expect((await ours.setKey("s", "set", 3)).created).toBe(true);
+    expect(await ours.listKeys("s").toArray()).toEqual(["claimed", "set"]);
+    expect(await theirs("get_key", "s", "claimed")).toMatchObject({ value: 3, expires_at: null });
   });
 });

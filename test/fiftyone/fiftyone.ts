@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { devNull } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { EJSON } from "bson";
@@ -35,6 +36,11 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** The environment without the user's settings of FiftyOne. */
+function withoutFiftyOne(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith("FIFTYONE_")));
+}
+
 /** A Python process with FiftyOne in it; see bridge.py. */
 export class FiftyOne implements AsyncDisposable {
   readonly #child: ChildProcess;
@@ -48,7 +54,9 @@ export class FiftyOne implements AsyncDisposable {
     this.#child = spawn(python, ["-u", BRIDGE], {
       stdio: ["pipe", "pipe", "pipe"],
       env: {
-        ...process.env,
+        ...withoutFiftyOne(process.env),
+        // No file: the user's own settings are not those of the tests.
+        FIFTYONE_CONFIG_PATH: devNull,
         FIFTYONE_DATABASE_URI: uri,
         FIFTYONE_DATABASE_NAME: name,
         FIFTYONE_DO_NOT_TRACK: "true",

@@ -7,11 +7,11 @@ import time
 THREADS = 4
 COUNTERS = 12
 CHURNED = 8
-CLAIMS = 200
+CLAIMS = 1000
 
 
 def run(service, store_name, seconds):
-    """Works for some seconds, and counts what this side did and saw."""
+    """Works until the key "stop" is set, at most some seconds, and counts what this side did and saw."""
     deadline = time.monotonic() + seconds
     totals = {"increments": 0, "claims": 0, "churns": 0}
     faults = []
@@ -20,11 +20,12 @@ def run(service, store_name, seconds):
     def work(index):
         rng = random.Random(index)
         done = dict.fromkeys(totals, 0)
-        claims = iter(range(CLAIMS))
         try:
-            while time.monotonic() < deadline:
+            while time.monotonic() < deadline and not service.has_key(
+                store_name, "stop"
+            ):
                 done["increments"] += increment(service, store_name, rng)
-                done["claims"] += claim(service, store_name, claims)
+                done["claims"] += claim(service, store_name, rng)
                 churn(service, store_name, rng, f"python-{index}")
                 done["churns"] += 1
         except Exception as error:  # pylint: disable=broad-except
@@ -54,14 +55,10 @@ def increment(service, store_name, rng):
     return int(service.compare_and_set_key(store_name, key, count, count + 1))
 
 
-def claim(service, store_name, claims):
-    """Claims the next key that only one may have."""
-    number = next(claims, None)
-    if number is None:
-        return 0
-    return int(
-        service.set_key_if_absent(store_name, f"claim-{number}", "python")
-    )
+def claim(service, store_name, rng):
+    """Claims a key that only one may have; 1 if it did."""
+    key = f"claim-{rng.randrange(CLAIMS)}"
+    return int(service.set_key_if_absent(store_name, key, "python"))
 
 
 def churn(service, store_name, rng, writer):

@@ -13,9 +13,10 @@ export const FIFTYONE_VERSION = "1.22.1";
 export const PYTHON = "EXECUTION_STORE_TEST_PYTHON";
 const NAME = `fiftyone-${FIFTYONE_VERSION}`;
 const INSTALL_LIMIT_MS = 900_000;
+const SAID_LENGTH = 300;
 
 const INSTRUCTIONS = `These tests need FiftyOne ${FIFTYONE_VERSION}. Provide one of:
-  1. python3 (3.9 or newer) with venv and pip, and a package index: it is installed once, for you (Debian: apt install python3-venv)
+  1. python3 (3.10 or newer) with venv and pip, and a package index: it is installed once, for you (Debian: apt install python3-venv)
   2. ${PYTHON}=/path/to/python   of an environment with fiftyone==${FIFTYONE_VERSION}
 or leave them out: EXECUTION_STORE_TEST_WITHOUT=fiftyone`;
 
@@ -70,7 +71,8 @@ async function execute(command: string, ...args: string[]): Promise<string> {
   try {
     return (await run(command, args, { timeout: INSTALL_LIMIT_MS })).stdout;
   } catch (error) {
-    throw new Error(`${command} ${args.slice(0, 2).join(" ")} failed: ${reasonOf(error)}`, { cause: error });
+    const shown = [command, ...args.slice(0, args[0] === "-m" ? 2 : 1)].join(" ");
+    throw new Error(`${shown} failed: ${reasonOf(error)}`, { cause: error });
   }
 }
 
@@ -81,8 +83,9 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** What a command said last, else the error's message. */
+/** What a command said on its errors, or else at all (as venv does), or the error's message. */
 function reasonOf(error: unknown): string {
-  const said = error instanceof Error && "stderr" in error ? String(error.stderr).trim() : "";
-  return said.split("\n").at(-1) || (error instanceof Error ? error.message : String(error));
+  const { stderr = "", stdout = "" } = error as { stderr?: string; stdout?: string };
+  const said = stderr.trim().split("\n").at(-1) || stdout.trim().replace(/\s+/g, " ").slice(0, SAID_LENGTH);
+  return said || (error instanceof Error ? error.message : String(error));
 }

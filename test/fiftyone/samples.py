@@ -57,7 +57,7 @@ VALUES = {
     "string_long": "ä0123456789" * 100_000,
     "bytes": b"\x00\x01\xfe\xff",
     "bytes_empty": b"",
-    "bytes_large": bytes(range(256)) * 4096,
+    "bytes_large": bytes(range(256)) * 64,
     "binary_user": Binary(b"\x01\x02", 128),
     "datetime": datetime(2024, 2, 29, 12, 30, 15, 123000),
     "datetime_microseconds": datetime(2024, 2, 29, 12, 30, 15, 123999),

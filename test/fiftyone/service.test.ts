@@ -1,5 +1,6 @@
 import { ObjectId } from "mongodb";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openMongoEngine } from "../../src/engines/mongo/engine.js";
 import { LIST_INDEX } from "../../src/engines/mongo/index-definitions.js";
 import type { ExecutionStoreService } from "../../src/index.js";
 import { ExecutionStore, ExecutionStoreService as Service } from "../../src/index.js";
@@ -15,12 +16,9 @@ import {
 
 const HOUR = 3600;
 /** Collections of their own for the tests that look at all stores. */
-const WHOLE = {
-  none: "whole_none",
-  dataset: "whole_dataset",
-  all: "all_contexts",
-  pythons: "made_by_python",
-};
+const WHOLE = { none: "whole_none", dataset: "whole_dataset", all: "all_contexts" };
+/** A collection that the service does not know. */
+const PYTHONS = "made_by_python";
 
 let sides: BothSides;
 let lastStore = 0;
@@ -212,9 +210,6 @@ describe.skipIf(leavesOut("fiftyone") || leavesOut("mongodb"))("FiftyOne and the
       expect(await python("has_store", ours)).toBe(true);
       expect(await service().hasStore("nobody's")).toBe(false);
       expect(await python("get_store", "nobody's")).toBeNull();
-
-      await expect(service().createStore(theirs)).rejects.toMatchObject({ reason: "STORE_ALREADY_EXISTS" });
-      await expect(python("create_store", ours)).rejects.toMatchObject({ type: "DuplicateKeyError" });
     });
 
     test("create_store without metadata", async () => {
@@ -355,8 +350,20 @@ describe.skipIf(leavesOut("fiftyone") || leavesOut("mongodb"))("FiftyOne and the
         String(a.name).localeCompare(String(b.name)),
       );
     const ours = await indexesOf(WHOLE.all);
+    const theirs = await indexesOf(PYTHONS);
     expect(ours.map(({ name }) => name)).toContain(LIST_INDEX);
-    expect(ours.filter(({ name }) => name !== LIST_INDEX)).toEqual(await indexesOf(PYTHONS));
+    expect(ours.filter(({ name }) => name !== LIST_INDEX)).toEqual(theirs);
+
+    // The service finds theirs in order, and adds its own.
+    const events: unknown[] = [];
+    const engine = await openMongoEngine({
+      uri: sides.uri,
+      collections: [PYTHONS],
+      onEvent: (event) => events.push(event),
+    });
+    await engine.close();
+    expect(await indexesOf(PYTHONS)).toEqual(ours);
+    expect(events.filter((event) => JSON.stringify(event).includes("index"))).toEqual([]);
   });
 
   test("every method of FiftyOne's two classes has the same name here", async () => {

@@ -72,7 +72,7 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
   string_long: { read: "ä0123456789".repeat(100_000) },
   bytes: { read: new Uint8Array([0, 1, 254, 255]) },
   bytes_empty: { read: new Uint8Array() },
-  bytes_large: { read: Uint8Array.from({ length: 256 * 4096 }, (_, index) => index % 256) },
+  bytes_large: { read: Uint8Array.from({ length: 256 * 64 }, (_, index) => index % 256) },
   binary_user: { read: new Binary(new Uint8Array([1, 2]), 128) },
   datetime: { read: DATE },
   datetime_microseconds: { read: DATE },

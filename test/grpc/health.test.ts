@@ -16,8 +16,8 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
-async function start() {
-  const server = createGrpcServer({ engine: createModelEngine() });
+async function start(options: { readonly serving?: boolean } = {}) {
+  const server = createGrpcServer({ engine: createModelEngine(), ...options });
   cleanups.push(() => server.shutdown({ graceMs: 0 }));
   const address = await server.listen("127.0.0.1:0");
   const channel = createChannel(address);
@@ -77,6 +77,23 @@ describe("health", () => {
       expect(await watch.next()).toEqual({ done: false, value: { status: ServingStatus.NOT_SERVING } });
       await expect(watch.next()).rejects.toMatchObject({ code: 14 });
     }
+    await stopped;
+  });
+
+  it("follows a database that comes and goes, but for a server that stops", async () => {
+    const { client, server } = await start({ serving: false });
+    const watch = client.watch({ service: SERVICE })[Symbol.asyncIterator]();
+    expect((await watch.next()).value).toEqual({ status: ServingStatus.NOT_SERVING });
+    for (const serving of [true, false, true]) {
+      server.setServing(serving);
+      const status = serving ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
+      expect((await watch.next()).value).toEqual({ status });
+      expect(await client.check({})).toEqual({ status });
+    }
+    const stopped = server.shutdown({ drainMs: 300 });
+    expect((await watch.next()).value).toEqual({ status: ServingStatus.NOT_SERVING });
+    server.setServing(true);
+    expect(await client.check({})).toEqual({ status: ServingStatus.NOT_SERVING });
     await stopped;
   });
 

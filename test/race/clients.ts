@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { KeyMetadata } from "../../src/client/documents.js";
 import type { ExecutionStoreService } from "../../src/client/service.js";
 import { isStoreError, type StoreError } from "../../src/store/errors.js";
@@ -6,6 +7,8 @@ import type { Choices } from "./random.js";
 
 /** The store that all clients use. */
 const STORE = "race";
+/** How long a client waits after an error, in ms. */
+const PAUSE_MS = 20;
 /** Seconds that a brief key lives. */
 const BRIEF_TTL = 0.04;
 /** Seconds that another key lives that has a ttl: longer than any run. */
@@ -83,6 +86,7 @@ export class History {
     } catch (error) {
       if (!isStoreError(error)) throw error;
       this.errors.push(error);
+      await delay(PAUSE_MS);
       // A read that failed has no outcome, and changed nothing.
       return error.outcome === "UNKNOWN" ? "unknown" : "nothing happened";
     }

@@ -46,15 +46,18 @@ interface Live {
   readonly ttl: boolean;
 }
 
-/** A key: what is there, and the latest time that a version of it had. */
+/** A key: what is there, and the latest time that a version of it had since it was deleted last. */
 export interface KeyState {
   readonly live: Live | undefined;
   readonly latest: number;
 }
 
+/** A key that was never set, or was deleted: see timeProblems for what its next version must be later than. */
+const ABSENT: KeyState = { live: undefined, latest: Number.NEGATIVE_INFINITY };
+
 /** What the calls of a key promise; see the contract. */
 export const keyModel: SequentialModel<KeyCall, KeyState> = {
-  initial: { live: undefined, latest: Number.NEGATIVE_INFINITY },
+  initial: ABSENT,
   step: (state, call) =>
     situations(state, call).flatMap((situation) => {
       const next = happen(situation, call);
@@ -64,6 +67,35 @@ export const keyModel: SequentialModel<KeyCall, KeyState> = {
     answer !== undefined && (kind === "get" || kind === "has" || (kind !== "set" && answer.yes === false)),
   describe: ({ live, latest }) => `${live?.value} ${live?.version?.etag} ${latest}`,
 };
+
+/**
+ * Versions that are not later than what was known when their writers were called, deleted or not: pairs of calls.
+ * A version may be as late as one that was deleted while its writer was under way.
+ */
+export function timeProblems(calls: readonly KeyCall[]): (readonly [earlier: KeyCall, later: KeyCall])[] {
+  const known = calls
+    .filter(({ answer }) => answer?.version !== undefined)
+    .toSorted((a, b) => a.returned - b.returned);
+  const problems: [KeyCall, KeyCall][] = [];
+  let next = 0;
+  let latest: KeyCall | undefined;
+  for (const call of calls.filter(writes).toSorted((a, b) => a.called - b.called)) {
+    for (let seen = known[next]; seen !== undefined && seen.returned < call.called; seen = known[++next]) {
+      if (latest === undefined || timeOf(seen) > timeOf(latest)) latest = seen;
+    }
+    if (latest !== undefined && timeOf(call) <= timeOf(latest)) problems.push([latest, call]);
+  }
+  return problems;
+}
+
+function timeOf({ answer }: KeyCall): number {
+  return answer?.version?.updatedAt ?? Number.NEGATIVE_INFINITY;
+}
+
+/** Whether the answer has a version that the call made. */
+function writes({ request: { kind }, answer }: KeyCall): boolean {
+  return answer?.version !== undefined && kind !== "get" && (kind === "set" || answer.yes === true);
+}
 
 /** What may be there when the call happens, given that a version with a ttl goes by itself. */
 function situations(state: KeyState, { calledAt, returnedAt }: KeyCall): KeyState[] {
@@ -94,10 +126,10 @@ function happen(state: KeyState, call: KeyCall): KeyState | undefined {
     case "swap-version":
       return swap(state, call, request.value, live?.version?.etag === request.etag);
     case "delete":
-      return agree({ ...state, live: undefined }, answer, live !== undefined);
+      return agree(live === undefined ? state : ABSENT, answer, live !== undefined);
     case "delete-version": {
       const matches = live !== undefined && live.version?.etag === request.etag;
-      return agree(matches ? { ...state, live: undefined } : state, answer, matches);
+      return agree(matches ? ABSENT : state, answer, matches);
     }
     case "update-ttl":
       if (live === undefined) return agree(state, answer, false);

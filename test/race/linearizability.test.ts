@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { type Answer, type KeyCall, keyModel, type Request, type Version } from "./key-model.js";
+import {
+  type Answer,
+  type KeyCall,
+  keyModel,
+  type Request,
+  timeProblems,
+  type Version,
+} from "./key-model.js";
 import { checkLinearizable, type SequentialModel, type TimedCall } from "./linearizability.js";
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -176,9 +183,15 @@ function get(value: number, read: Version): readonly [Request, Answer] {
   return [{ kind: "get" }, { yes: true, value, version: read }];
 }
 
-describe("what is promised of a key", () => {
-  const created: readonly [Request, Answer] = [set(1), { yes: true, version: version(101) }];
+const created: readonly [Request, Answer] = [set(1), { yes: true, version: version(101) }];
 
+/** A version that was created, deleted, and created again. */
+function createdAgain(at: number): KeyCall[] {
+  const made: Version = { etag: "another", createdAt: at, updatedAt: at, expiresAt: undefined };
+  return inOrder(created, [{ kind: "delete" }, { yes: true }], [set(2), { yes: true, version: made }]);
+}
+
+describe("what is promised of a key", () => {
   test("a set creates once, and a get reads what was set last", () => {
     const second: readonly [Request, Answer] = [set(2), { yes: false, version: version(111, 101) }];
     expect(isPossible(created, second, get(2, version(111, 101)))).toBe(true);
@@ -188,16 +201,17 @@ describe("what is promised of a key", () => {
     expect(isPossible(created, [{ kind: "get" }, { yes: false }])).toBe(false);
   });
 
-  test("updated_at grows strictly, also over a deletion, and created_at stays", () => {
+  test("updated_at grows strictly, and created_at stays", () => {
     expect(isPossible(created, [set(2), { yes: false, version: version(101, 101) }])).toBe(false);
     expect(isPossible(created, [set(2), { yes: false, version: version(111, 111) }])).toBe(false);
-    const deleted: readonly [Request, Answer] = [{ kind: "delete" }, { yes: true }];
-    const again = (at: number): readonly [Request, Answer] => [
-      set(2),
-      { yes: true, version: { ...version(at), etag: "another" } },
-    ];
-    expect(isPossible(created, deleted, again(121))).toBe(true);
-    expect(isPossible(created, deleted, again(101))).toBe(false);
+  });
+
+  test("a re-creation is later than what was deleted before it was called", () => {
+    expect(checkLinearizable(createdAgain(121), keyModel).linearizable).toBe(true);
+    expect(timeProblems(createdAgain(121))).toEqual([]);
+    const [first, , late] = createdAgain(101);
+    expect(timeProblems(createdAgain(101))).toEqual([[first, late]]);
+    expect(timeProblems(createdAgain(100))).toHaveLength(1);
   });
 
   test("of two that create if absent, one wins", () => {

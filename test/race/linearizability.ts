@@ -42,8 +42,8 @@ interface Entry<Call> {
   next: Entry<Call> | undefined;
 }
 
-/** How many steps a check may take. */
-const MOST_STEPS = 5_000_000;
+/** How many steps a check may take, for which it needs memory. */
+const MOST_TRIED = 1_000_000;
 
 /**
  * Whether the calls can have happened one after another, each between its call and its return: the search of Wing
@@ -74,13 +74,13 @@ class CallSet {
   }
 }
 
-/** A call that happened. */
-interface Step<Call, State> {
-  readonly entry: Entry<Call>;
-  /** What was possible before it. */
+/** A point of the search: what happened last, and what may happen next. */
+interface Point<Call, State> {
+  readonly entry: Entry<Call> | undefined;
+  /** What was possible before it happened. */
   readonly before: readonly State[];
-  /** Whether it changed nothing: then nothing else need be tried. */
-  readonly idle: boolean;
+  readonly candidates: readonly Entry<Call>[];
+  tried: number;
 }
 
 class Search<Call extends TimedCall, State> {
@@ -88,8 +88,7 @@ class Search<Call extends TimedCall, State> {
   readonly #head: Entry<Call>;
   readonly #done: CallSet;
   readonly #tried = new Set<string>();
-  /** What happened so far, and the states that were possible before each. */
-  readonly #order: Step<Call, State>[] = [];
+  readonly #points: Point<Call, State>[] = [];
   #states: readonly State[];
   #longest: readonly Call[] = [];
   #stuck: readonly Call[] = [];
@@ -102,21 +101,17 @@ class Search<Call extends TimedCall, State> {
   }
 
   run(): Verdict<Call> {
-    let entry = this.#fromStart();
-    for (let steps = 0; steps < MOST_STEPS; steps += 1) {
+    this.#goOn(undefined, this.#states);
+    for (;;) {
       // What is left has no return, and need not have happened.
       if (!this.#mustGoOn()) return { linearizable: true };
-      if (entry?.isCall === true) {
-        entry = this.#take(entry, false) ? this.#fromStart() : entry.next;
-        continue;
-      }
-      // A call must have happened before its return, so one that was taken before must be another.
-      if (this.#order.length >= this.#longest.length) this.#note();
-      const last = this.#undo();
-      if (last === undefined) return { linearizable: false, longest: this.#longest, stuck: this.#stuck };
-      entry = last.next;
+      const point = this.#points.at(-1);
+      if (point === undefined) return { linearizable: false, longest: this.#longest, stuck: this.#stuck };
+      const entry = point.candidates[point.tried];
+      point.tried += 1;
+      if (entry === undefined) this.#goBack(point);
+      else this.#take(entry);
     }
-    throw new Error(`no verdict about the history after ${MOST_STEPS} steps; check a shorter one`);
   }
 
   #mustGoOn(): boolean {
@@ -126,56 +121,78 @@ class Search<Call extends TimedCall, State> {
     return false;
   }
 
-  /** Takes what changes nothing, and answers the first call that is left. */
-  #fromStart(): Entry<Call> | undefined {
-    for (let entry = this.#head.next; entry?.isCall === true; entry = entry.next) this.#take(entry, true);
-    return this.#head.next;
+  /** Calls that were made before the next return: those without an answer last, since they need not happen. */
+  #callable(): Entry<Call>[] {
+    const answered: Entry<Call>[] = [];
+    const unanswered: Entry<Call>[] = [];
+    for (let entry = this.#head.next; entry?.isCall === true; entry = entry.next) {
+      (entry.match === undefined ? unanswered : answered).push(entry);
+    }
+    return [...answered, ...unanswered];
+  }
+
+  /** Calls to try next; one alone if it changes nothing, since it may as well happen at once. */
+  #candidates(): readonly Entry<Call>[] {
+    const callable = this.#callable();
+    const now = this.#nameOf(this.#states);
+    const idle = callable.find(
+      ({ call, match }) =>
+        match !== undefined && this.#model.isIdle(call) && this.#nameOf(this.#after(call)) === now,
+    );
+    return idle === undefined ? callable : [idle];
+  }
+
+  #after(call: Call): readonly State[] {
+    const next = new Map<string, State>();
+    for (const state of this.#states) {
+      for (const after of this.#model.step(state, call)) next.set(this.#model.describe(after), after);
+    }
+    return [...next.values()];
+  }
+
+  #nameOf(states: readonly State[]): string {
+    return states.map(this.#model.describe).toSorted().join("\n");
+  }
+
+  #goOn(entry: Entry<Call> | undefined, before: readonly State[]): void {
+    this.#points.push({ entry, before, candidates: this.#candidates(), tried: 0 });
   }
 
   /** Lets a call happen now, unless its result forbids it, or that was tried. */
-  #take(entry: Entry<Call>, onlyIfIdle: boolean): boolean {
-    const next = new Map<string, State>();
-    for (const state of this.#states) {
-      for (const after of this.#model.step(state, entry.call)) next.set(this.#model.describe(after), after);
-    }
-    if (next.size === 0) return false;
-    const states = this.#nameOf([...next.keys()]);
-    const idle =
-      this.#model.isIdle(entry.call) && states === this.#nameOf(this.#states.map(this.#model.describe));
-    if (onlyIfIdle && !idle) return false;
+  #take(entry: Entry<Call>): void {
+    const next = this.#after(entry.call);
+    if (next.length === 0) return;
+    const states = this.#nameOf(next);
+    // One without an answer that changes nothing now may do so later.
+    if (entry.match === undefined && states === this.#nameOf(this.#states)) return;
     this.#done.flip(entry.index);
     const name = `${states}\n${this.#done.text()}`;
     if (this.#tried.has(name)) {
       this.#done.flip(entry.index);
-      return false;
+      return;
+    }
+    if (this.#tried.size === MOST_TRIED) {
+      throw new Error(`no verdict about the history after ${MOST_TRIED} steps; check a shorter one`);
     }
     this.#tried.add(name);
-    this.#order.push({ entry, before: this.#states, idle });
-    this.#states = [...next.values()];
+    const before = this.#states;
+    this.#states = next;
     takeOut(entry);
-    return true;
+    this.#goOn(entry, before);
   }
 
-  #nameOf(states: readonly string[]): string {
-    return states.toSorted().join("\n");
-  }
-
-  /** Puts the last call back that changed something, and what came after; answers that call. */
-  #undo(): Entry<Call> | undefined {
-    for (let last = this.#order.pop(); last !== undefined; last = this.#order.pop()) {
-      this.#states = last.before;
-      this.#done.flip(last.entry.index);
-      putBack(last.entry);
-      if (!last.idle) return last.entry;
-    }
-    return undefined;
+  #goBack({ entry, before }: Point<Call, State>): void {
+    if (this.#points.length > this.#longest.length) this.#note();
+    this.#points.pop();
+    if (entry === undefined) return;
+    this.#states = before;
+    this.#done.flip(entry.index);
+    putBack(entry);
   }
 
   #note(): void {
-    this.#longest = this.#order.map(({ entry }) => entry.call);
-    const stuck: Call[] = [];
-    for (let entry = this.#head.next; entry?.isCall === true; entry = entry.next) stuck.push(entry.call);
-    this.#stuck = stuck;
+    this.#longest = this.#points.flatMap(({ entry }) => (entry === undefined ? [] : [entry.call]));
+    this.#stuck = this.#callable().map(({ call }) => call);
   }
 }
 

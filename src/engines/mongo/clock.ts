@@ -18,9 +18,12 @@ export function databaseTime(collection: MongoCollection, options?: CallOptions)
   return collection.connection.run(options, "read", ({ maxTimeMS }) => askTime(collection, maxTimeMS));
 }
 
+/** Between two attempts to ask for the time, in ms. */
+const ASK_PAUSE_MS = 50;
+
 /**
  * Resolves once the database's clock is past a time, so that what is created afterwards is later; after a second in
- * any case.
+ * any case, also while the database is away: what was done before stays done.
  *
  * @param ms milliseconds since 1970, such as the `updated_at` of what was just deleted
  * @throws the signal's reason
@@ -30,10 +33,13 @@ export async function waitUntilAfter(
   ms: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const options = signal && { signal };
   const giveUp = performance.now() + MAX_WAIT_MS;
+  const timeUp = AbortSignal.timeout(MAX_WAIT_MS);
+  const options = { signal: signal === undefined ? timeUp : AbortSignal.any([signal, timeUp]) };
   for (;;) {
-    const behind = ms + 1 - (await databaseTime(collection, options));
+    const now = await databaseTime(collection, options).catch(() => undefined);
+    signal?.throwIfAborted();
+    const behind = now === undefined ? ASK_PAUSE_MS : ms + 1 - now;
     const left = giveUp - performance.now();
     if (behind <= 0 || left <= 0) return;
     await pause(Math.min(behind, left), signal);

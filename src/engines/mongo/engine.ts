@@ -8,6 +8,7 @@ import {
   type MongoConnection,
   type MongoEvent,
 } from "./connection.js";
+import { countKeys } from "./count-keys.js";
 import * as deletions from "./deletions.js";
 import { databaseUnreachable, closing as shuttingDown } from "./errors.js";
 import { ensureIndexes } from "./indexes.js";
@@ -254,7 +255,7 @@ function listMethods({ collection }: Parts): ListMethods {
     listValues: async (scope, storeName, page, options) =>
       reads.listValues(collection(scope.collection, options), scope, storeName, page, options),
     countKeys: async (scope, storeName, prefix, options) =>
-      reads.countKeys(collection(scope.collection, options), scope, storeName, prefix, options),
+      countKeys(collection(scope.collection, options), scope, storeName, prefix, options),
   };
 }
 

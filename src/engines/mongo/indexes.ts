@@ -22,6 +22,8 @@ interface Subject {
   readonly onEvent: (event: MongoEvent) => void;
   /** See ensureIndexes(). */
   readonly ready: Map<string, string>;
+  /** Names that a standalone lists: done or under construction. */
+  readonly listed: Set<string>;
 }
 
 /**
@@ -41,7 +43,7 @@ export async function ensureIndexes(
   onEvent: (event: MongoEvent) => void,
 ): Promise<ReadonlyMap<string, string>> {
   const ready = new Map<string, string>();
-  const subject: Subject = { connection, collection, onEvent, ready };
+  const subject: Subject = { connection, collection, onEvent, ready, listed: new Set() };
   try {
     await checkReadable(subject);
     const found = await listIndexes(subject);
@@ -94,22 +96,24 @@ async function listIndexes(subject: Subject): Promise<readonly Document[] | unde
 
 /** Whether an index is to be made. Tells of another in its place. */
 function checkMissing(
-  { collection, onEvent, ready }: Subject,
+  { connection, collection, onEvent, ready, listed }: Subject,
   definition: IndexDefinition,
   found: readonly Document[],
 ): boolean {
   const { name, ofFiftyOne } = definition;
   const namesake = found.find((index) => index["name"] === name);
+  if (namesake !== undefined && matches(namesake, definition)) {
+    // A standalone does not tell what is still under construction; asked to make it, it waits for that.
+    if (connection.replicated) ready.set(name, name);
+    else listed.add(name);
+    return !connection.replicated;
+  }
   if (namesake !== undefined) {
-    if (matches(namesake, definition)) {
-      ready.set(name, name);
-    } else {
-      const { v: _, name: __, ...other } = namesake;
-      const message =
-        `index ${name} of collection ${collection} is not as expected (${JSON.stringify(other)}): ` +
-        `${definition.lack}; drop it and start the server again, which makes it anew`;
-      onEvent({ level: levelOf(definition), message });
-    }
+    const { v: _, name: __, ...other } = namesake;
+    const message =
+      `index ${name} of collection ${collection} is not as expected (${JSON.stringify(other)}): ` +
+      `${definition.lack}; drop it and start the server again, which makes it anew`;
+    onEvent({ level: levelOf(definition), message });
     return false;
   }
   const twin = found.find((index) => matches(index, definition));
@@ -151,7 +155,7 @@ async function buildPatiently(subject: Subject, definitions: readonly IndexDefin
 
 /** Builds indexes together, in one pass over the documents; one by one if something is in the way of one. */
 async function build(subject: Subject, definitions: readonly IndexDefinition[]): Promise<void> {
-  const { connection, collection, onEvent, ready } = subject;
+  const { connection, collection, onEvent, ready, listed } = subject;
   const command = {
     createIndexes: collection,
     indexes: definitions.map(specOf),
@@ -165,15 +169,18 @@ async function build(subject: Subject, definitions: readonly IndexDefinition[]):
   } catch (error) {
     const code = serverCode(error);
     if (code === undefined) throw error;
-    const [definition] = definitions;
     if (definitions.length > 1 && code !== CODES.unauthorized) {
       for (const one of definitions) await build(subject, [one]);
-    } else if (definition !== undefined) {
-      const names = definitions.map(({ name }) => name).join(", ");
-      const lacks = [...new Set(definitions.map(({ lack }) => lack))].join("; ");
-      const message = `collection ${collection} has no index ${names}, since ${hindrance(code)}: ${lacks}`;
-      onEvent({ level: levelOf(definition), message });
+      return;
     }
+    for (const { name } of definitions) if (listed.has(name)) ready.set(name, name);
+    const absent = definitions.filter(({ name }) => !listed.has(name));
+    const [definition] = absent;
+    if (definition === undefined) return;
+    const names = absent.map(({ name }) => name).join(", ");
+    const lacks = [...new Set(absent.map(({ lack }) => lack))].join("; ");
+    const message = `collection ${collection} has no index ${names}, since ${hindrance(code)}: ${lacks}`;
+    onEvent({ level: levelOf(definition), message });
   }
 }
 

@@ -46,14 +46,14 @@ export class Joiner<Request, Answer> {
           if (at >= 0) this.#waiting.splice(at, 1);
           reject(signal.reason);
         };
-        const settle =
+        const leaving =
           <T>(then: (value: T) => void) =>
           (value: T): void => {
             signal.removeEventListener("abort", abort);
             then(value);
           };
-        member.resolve = settle(resolve);
-        member.reject = settle(reject);
+        member.resolve = leaving(resolve);
+        member.reject = leaving(reject);
         signal.addEventListener("abort", abort);
       }
       this.#waiting.push(member);

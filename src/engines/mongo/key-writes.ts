@@ -153,7 +153,7 @@ export async function batchSetKeys(
   }
 }
 
-function unwrap<Answer>(settled: Settled<Answer>): Answer | PromiseLike<Answer> {
+async function unwrap<Answer>(settled: Settled<Answer>): Promise<Answer> {
   if ("error" in settled) throw settled.error;
   return settled.answer;
 }
@@ -171,13 +171,13 @@ export async function batchDeleteKeys(
   const filter = { ...anyOf(keys.map((key) => ({ scope, storeName, key }))), ...LIVE };
   const { deleted, latest } = await connection.run(options, "write", async ({ maxTimeMS, signal }) => {
     const projection = { _id: 0, updated_at: 1 };
-    let latest = 0;
+    let newest = 0;
     for await (const batch of rawBatches(documents.find(filter, { raw: true, projection, maxTimeMS }))) {
-      for (const reply of batch) latest = Math.max(latest, timeOf(splitDocument(reply).updated_at) ?? 0);
+      for (const reply of batch) newest = Math.max(newest, timeOf(splitDocument(reply).updated_at) ?? 0);
     }
     signal?.throwIfAborted();
     const { deletedCount } = await documents.deleteMany(filter, { maxTimeMS });
-    return { deleted: deletedCount, latest };
+    return { deleted: deletedCount, latest: newest };
   });
   if (deleted > 0) await waitUntilAfter(collection, latest + 1, options?.signal);
   return deleted;

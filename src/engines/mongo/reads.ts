@@ -256,20 +256,3 @@ export function listValues(
     return { items, next: undefined };
   });
 }
-
-/** See Engine.countKeys: the documents are looked at, since no index says what has expired. */
-export function countKeys(
-  collection: MongoCollection,
-  scope: Scope,
-  storeName: string,
-  prefix: string,
-  options: CallOptions | undefined,
-): Promise<number> {
-  return collection.connection.run(options, "read", ({ maxTimeMS, signal }) =>
-    collection.documents.countDocuments(liveKeys(scope, storeName, prefix, undefined), {
-      maxTimeMS,
-      ...collection.listIndex,
-      ...(signal !== undefined && { signal }),
-    }),
-  );
-}

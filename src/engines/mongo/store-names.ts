@@ -12,6 +12,8 @@ import { splitDocument, textOf } from "./record.js";
 const LEAST_ID = ObjectId.createFromHexString("0".repeat(24));
 /** Keys that are strings; others make no store exist. */
 export const TEXT_KEY: Document = { key: { $gte: "" } };
+/** Part of a filter: among what `contextRange` has of the empty context, what is of none. */
+export const STRAY: Document = { dataset_id: { $ne: null, $not: { $gte: LEAST_ID } } };
 /** The server's code where the names of a context are more than one reply holds. */
 const TOO_MANY_NAMES = 17_217;
 /** How many times the names asked for a context may have before its names are no longer all read at once. */
@@ -46,7 +48,7 @@ export interface StorePlace {
  * for null itself, since the index does not tell null from a missing field; what is below and above all ObjectIds has
  * null, and contexts that are none: `strayNames` tells which.
  */
-function contextRange(scope: Scope): Document {
+export function contextRange(scope: Scope): Document {
   // No condition on the name: the server would take the index that begins with it, and read other contexts' keys.
   if (scope.datasetId !== "") return { dataset_id: datasetOf(scope.datasetId), ...TEXT_KEY };
   return { dataset_id: { $not: { $gte: LEAST_ID } }, ...TEXT_KEY };
@@ -90,9 +92,8 @@ export async function strayNames(
   collection: MongoCollection,
   options: CallOptions | undefined,
 ): Promise<ReadonlySet<string>> {
-  const filter = { dataset_id: { $ne: null, $not: { $gte: LEAST_ID } } };
   return new Set(
-    await collection.connection.run(options, "read", (limits) => distinctNames(collection, filter, limits)),
+    await collection.connection.run(options, "read", (limits) => distinctNames(collection, STRAY, limits)),
   );
 }
 

@@ -62,24 +62,41 @@ async function hasKeys(
 }
 
 /** See Engine.hasStoreGlobal. */
-export function hasStoreGlobal(
+export async function hasStoreGlobal(
   collection: MongoCollection,
   storeName: string,
   options: CallOptions | undefined,
 ): Promise<boolean> {
-  const filter = { store_name: storeName, ...TEXT_KEY, ...LIVE };
-  return collection.connection.run(options, "read", async ({ maxTimeMS, signal }) => {
-    const cursor = collection.documents.find(filter, {
+  // The first document settles it, unless it is of no context.
+  const first = await readContexts(collection, storeName, 1, options);
+  if (first.length === 0) return false;
+  const contexts = first[0] === undefined ? await readContexts(collection, storeName, 0, options) : first;
+  return contexts.some((context) => context !== undefined);
+}
+
+/** The contexts of live documents of stores of a name; undefined for each that is of none. A limit of 0 is none. */
+function readContexts(
+  { connection, documents }: MongoCollection,
+  storeName: string,
+  limit: number,
+  options: CallOptions | undefined,
+): Promise<readonly (string | undefined)[]> {
+  return connection.run(options, "read", async ({ maxTimeMS, signal }) => {
+    const filter = { store_name: storeName, ...TEXT_KEY, ...LIVE };
+    const projection = { _id: 0, dataset_id: 1 };
+    const contexts: (string | undefined)[] = [];
+    const cursor = documents.find(filter, {
       raw: true,
-      projection: { _id: 0, dataset_id: 1 },
-      batchSize: 2,
+      projection,
+      limit,
       maxTimeMS,
       ...(signal !== undefined && { signal }),
     });
     for await (const batch of rawBatches(cursor)) {
-      if (batch.some((bytes) => contextOf(splitDocument(bytes).dataset_id) !== undefined)) return true;
+      for (const bytes of batch) contexts.push(contextOf(splitDocument(bytes).dataset_id));
+      if (contexts.some((context) => context !== undefined)) return contexts;
     }
-    return false;
+    return contexts;
   });
 }
 

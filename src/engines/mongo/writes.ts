@@ -18,8 +18,8 @@ import { change, conditionalVersion, type Decision, replacement, versionOf } fro
 import { waitUntilAfter } from "./clock.js";
 import type { MongoCollection } from "./collection.js";
 import { driverValueOf } from "./driver-value.js";
-import { CODES, serverCode } from "./errors.js";
 import { identityOf, LIVE } from "./filters.js";
+import { findAndModify } from "./find-and-modify.js";
 import { policyPipeline, setPipeline, ttlPipeline } from "./pipelines.js";
 import {
   etagOf,
@@ -31,19 +31,12 @@ import {
   valueBytes,
   valueOf,
 } from "./record.js";
-import { withRetryableWrite } from "./retryable-write.js";
 import type { Target } from "./versions.js";
 
 /** Values up to this size are decoded for the driver, which saves a round trip; larger ones go as they are. */
 const DECODED_BYTES = 256 * 1024;
 /** Bytes of a document for the two values of a comparison: what MongoDB takes, less what stands around them. */
 const COMPARED_BYTES = 16 * 1024 * 1024 - 16 * 1024;
-/** How often an upsert that met another one is repeated. */
-const UPSERT_ATTEMPTS = 5;
-
-/** Replies keep every type, so that versions read the same as in raw ones. */
-const READING = { promoteValues: false, bsonRegExp: true } as const;
-
 /** The domain's view of a version, without its value. */
 export function metadataOf({ scope, storeName, key }: Target, raw: RawDocument): KeyDocument {
   return keyDocumentOf(raw, { datasetId: scope.datasetId, storeName, key }, false);
@@ -89,13 +82,13 @@ function setOverVersion(
 function upsert(
   collection: MongoCollection,
   target: Target,
-  update: Document[],
+  pipeline: Document[],
   options: CallOptions | undefined,
 ): Promise<{ readonly document: RawDocument; readonly inserted: boolean }> {
   const query = identityOf(target.scope, target.storeName, target.key);
   return findAndModify(
     collection,
-    { query, update, upsert: true, new: true, fields: { value: 0 } },
+    { query, update: pipeline, upsert: true, new: true, fields: { value: 0 } },
     options,
     (reply) => {
       if (reply["value"] === null) throw new Error("an upsert answered without its document");
@@ -104,30 +97,6 @@ function upsert(
         inserted: reply["lastErrorObject"].updatedExisting === false,
       };
     },
-  );
-}
-
-/** Changes one document by one command. */
-function findAndModify<Answer>(
-  collection: MongoCollection,
-  change: Document,
-  options: CallOptions | undefined,
-  read: (reply: Document) => Answer,
-): Promise<Answer> {
-  const { connection, documents } = collection;
-  return connection.run(options, "write", (limits) =>
-    withRetryableWrite(connection, limits, async (write) => {
-      const command = (): Document => ({ findAndModify: documents.collectionName, ...change });
-      for (let attempt = 1; ; attempt++) {
-        limits.signal?.throwIfAborted();
-        try {
-          return read(await write.send(command, undefined, READING));
-        } catch (error) {
-          // Two upserts of a new key met, and the database did not repeat the later one itself.
-          if (serverCode(error) !== CODES.duplicateKey || attempt === UPSERT_ATTEMPTS) throw error;
-        }
-      }
-    }),
   );
 }
 
@@ -199,7 +168,9 @@ function deleteAny(
   return findAndModify(collection, { query, remove: true, fields }, options, ({ value }) => {
     if (value === null) return { deleted: false };
     const { updated_at: updatedAt, now } = value;
-    const ahead = updatedAt instanceof Date && updatedAt >= now ? updatedAt.getTime() : undefined;
+    // The answer to a command that was sent again ignores `fields`, and has no `now`.
+    const passed = now instanceof Date && updatedAt < now;
+    const ahead = updatedAt instanceof Date && !passed ? updatedAt.getTime() : undefined;
     return { deleted: true, ahead };
   });
 }
@@ -247,8 +218,8 @@ function update(
   options: CallOptions | undefined,
 ): Promise<KeyDocument | undefined> {
   const query = { ...identityOf(target.scope, target.storeName, target.key), ...LIVE };
-  const change = { query, update: pipeline, new: true, fields: { value: 0 } };
-  return findAndModify(collection, change, options, ({ value }) =>
+  const fields = { query, update: pipeline, new: true, fields: { value: 0 } };
+  return findAndModify(collection, fields, options, ({ value }) =>
     value === null ? undefined : metadataOf(target, rawOf(value)),
   );
 }

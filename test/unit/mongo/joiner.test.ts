@@ -21,6 +21,8 @@ function controlled(options: { lanes?: number; most?: number; claim?: (request: 
   return { joiner, groups };
 }
 
+const nothing = (): void => undefined;
+
 async function turns(): Promise<void> {
   for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -104,7 +106,7 @@ test("an answer may come later than its group ends", async () => {
   const { joiner, groups } = controlled();
   const late = joiner.join("a", undefined);
   await turns();
-  let answer: (text: string) => void = () => undefined;
+  let answer: (text: string) => void = nothing;
   groups[0]?.end([{ answer: new Promise<string>((resolve) => (answer = resolve)) }]);
   const next = joiner.join("b", undefined);
   await turns();
