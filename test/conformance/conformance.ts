@@ -71,7 +71,7 @@ export function describeEngine(
   skips: Partial<Record<Capability, string>> = {},
 ): void {
   const check: Check = (title, body, ...needs) => {
-    test(title, { timeout: 60_000 }, async (context) => {
+    test(title, { timeout: 240_000 }, async (context) => {
       for (const need of needs) {
         const reason = skips[need];
         if (reason !== undefined) context.skip(`${need}: ${reason}`);

@@ -88,6 +88,8 @@ const TOLD: ReadonlySet<Reason> = new Set([
 ]);
 /** How long after one of them the next of its kind is kept back, in milliseconds. */
 const TELL_INTERVAL_MS = 10_000;
+/** How long closing may take, in milliseconds. */
+const CLOSE_WITHIN_MS = 2_000;
 /** How often a read that lost its server is made again. */
 const MAX_REPEATS = 4;
 /** The pause before a repetition, times its number, in milliseconds. */
@@ -196,7 +198,8 @@ class Connection implements MongoConnection {
     this.#closed.abort(closing("read", "NOT_APPLIED"));
     this.#watch.close();
     this.#queue.clear();
-    await this.client.close();
+    // The driver takes leave of the sessions, and waits for a server that may be gone.
+    await Promise.race([this.client.close(), delay(CLOSE_WITHIN_MS, undefined, { ref: false })]);
   }
 
   /** Tells the operator of what callers hear, once in a while: of thousands of calls that fail alike, one is enough. */

@@ -35,6 +35,8 @@ export const CODES = {
 const AWAY: ReadonlySet<number> = new Set([
   6, 7, 89, 91, 133, 134, 189, 202, 262, 9001, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436,
 ]);
+/** Of sockets that the other side has ended. */
+const SOCKET_CODES: ReadonlySet<unknown> = new Set(["EPIPE", "ECONNRESET", "ERR_STREAM_DESTROYED"]);
 /** A cursor that went with its server, or with an index that its plan used. */
 const CURSOR_LOST: ReadonlySet<number> = new Set([43, 175, 237, 136, 11_601]);
 /** The document that a write would make is larger than MongoDB takes. */
@@ -163,9 +165,15 @@ function unexpected(error: unknown, access: Access): StoreError {
   );
 }
 
+/** Whether a connection was lost. The driver lets some errors of its sockets through as they are. */
+export function isNetworkError(error: unknown): boolean {
+  if (error instanceof MongoNetworkError) return true;
+  return error instanceof Error && "code" in error && SOCKET_CODES.has(error.code);
+}
+
 /** Whether the database was not there, or went away, or took too long. */
 function isAway(error: unknown): boolean {
-  if (error instanceof MongoNetworkError || error instanceof MongoServerSelectionError) return true;
+  if (isNetworkError(error) || error instanceof MongoServerSelectionError) return true;
   // Not exported by the driver: it waited for a free connection for too long.
   if (error instanceof MongoError && error.name === "MongoWaitQueueTimeoutError") return true;
   const code = serverCode(error);

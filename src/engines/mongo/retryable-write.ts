@@ -5,10 +5,10 @@ import {
   type Document,
   Long,
   MongoError,
-  MongoNetworkError,
   MongoServerSelectionError,
 } from "mongodb";
 import type { Limits, MongoConnection } from "./connection.js";
+import { isNetworkError } from "./errors.js";
 
 /** Between two attempts while the database elects a primary, in ms. */
 const PAUSE_MS = 50;
@@ -73,7 +73,7 @@ export class RetryableWrite {
 
 function mayBeSentAgain(error: unknown): boolean {
   return (
-    error instanceof MongoNetworkError ||
+    isNetworkError(error) ||
     error instanceof MongoServerSelectionError ||
     (error instanceof MongoError && error.hasErrorLabel("RetryableWriteError"))
   );
