@@ -334,7 +334,7 @@ describe.concurrent("client commands", { timeout: 120_000 }, () => {
       run(["get", "s", "k", "--dataset", "x"]),
       run(["get", "s", "k", "--timeout", "5"]),
       run(["get", "s", "k"], { env: { EXECUTION_STORE_ADDRESS: "nowhere" } }),
-      run(["get", "s".repeat(256), "k"]),
+      run(["set", "s".repeat(256), "k", "1"]),
       run(["set", "s", "-x", "1"]),
       run(["get", "s", "k", "--timeout", "5s", "--timeout", "6s"]),
       run(["set", "s", "k", "1", "--ttl", "5s", "--ttl=6s"]),

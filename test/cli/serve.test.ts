@@ -170,8 +170,7 @@ describe.concurrent("serve", { timeout: 60_000 }, () => {
       const args = ["serve", "--store", `lmdb:${folder}/x`, "--listen", socket, "--log-level", "debug"];
       const child = spawnCli(args);
       const ended = once(child, "close");
-      await once(child.stderr, "data");
-      child.stderr.destroy();
+      for await (const lines of child.stderr) if (String(lines).includes('"serving"')) break;
       // Both log: one while it serves, the other when it stops.
       expect((await runCli(["info", "--address", socket])).code).toBe(0);
       child.kill("SIGTERM");

@@ -42,6 +42,8 @@ export function clientOf(uri: string, defaultDatabase: string): ClientSettings {
   const options = Object.fromEntries(
     Object.entries(DEFAULTS).filter(([name]) => !given.has(name.toLowerCase())),
   );
+  // The engine makes reads again itself, once a new primary has shown that it is one.
+  options["retryReads"] = false;
   const client = parse(uri, options);
   checkConsistency(client);
   const { dbName, maxPoolSize } = client.options;

@@ -7,7 +7,7 @@ const MAX_WAIT_MS = 1_000;
 
 /** The database's clock, which is what `$$NOW` has: whole milliseconds since 1970. Part of a call that runs already. */
 export async function askTime({ connection }: MongoCollection, maxTimeMS: number): Promise<number> {
-  const hello = await connection.db.command({ hello: 1, maxTimeMS });
+  const hello = await connection.db.command({ hello: 1, maxTimeMS }, { signal: connection.lost });
   const time: unknown = hello["localTime"];
   if (!(time instanceof Date)) throw new TypeError("the reply to hello has no localTime");
   return time.getTime();

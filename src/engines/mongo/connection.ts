@@ -1,12 +1,22 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type Db, type MongoClient, ReadConcern } from "mongodb";
+import { type Db, type MongoClient, ObjectId, ReadConcern } from "mongodb";
 import type { CallOptions } from "../../store/engine.js";
 import type { Reason, StoreError } from "../../store/errors.js";
-import { DEFAULT_DATABASE } from "../../store/limits.js";
+import { DEFAULT_COLLECTION, DEFAULT_DATABASE } from "../../store/limits.js";
 import { CallQueue } from "./call-queue.js";
 import { type ClientSettings, clientOf, MAX_TIME_MS } from "./client-settings.js";
 import { connectClient } from "./connect-client.js";
-import { type Access, closing, databaseBusy, databaseUnreachable, isTransient, translate } from "./errors.js";
+import {
+  type Access,
+  CODES,
+  closing,
+  databaseBusy,
+  databaseUnreachable,
+  isTransient,
+  serverCode,
+  translate,
+} from "./errors.js";
+import { Reigns } from "./reigns.js";
 import { TopologyWatch } from "./topology-watch.js";
 import { hostsOf } from "./unreachable-reason.js";
 import { untilAborted } from "./until-aborted.js";
@@ -49,6 +59,13 @@ export interface MongoConnection {
   /** Whether there are retryable writes: a replica set or a sharded cluster, no standalone. Known once connected. */
   readonly replicated: boolean;
   /**
+   * Aborts soon after the primary of now is lost: for every driver call, since the driver may wait for ever for one
+   * that was lost with it.
+   */
+  readonly lost: AbortSignal;
+  /** Resolves when reads see all that former primaries acknowledged. For reads that are made again within one run. */
+  confirmed(): Promise<void>;
+  /**
    * Connects, waits for a primary, checks the server and prepares. Meanwhile, calls are refused. After a failure the
    * connection can only be closed.
    *
@@ -90,6 +107,8 @@ const TOLD: ReadonlySet<Reason> = new Set([
 const TELL_INTERVAL_MS = 10_000;
 /** How long closing may take, in milliseconds. */
 const CLOSE_WITHIN_MS = 2_000;
+/** How long a new primary may take to show that it is one, in milliseconds. */
+const CONFIRM_MS = 5_000;
 /** How often a read that lost its server is made again. */
 const MAX_REPEATS = 4;
 /** The pause before a repetition, times its number, in milliseconds. */
@@ -109,6 +128,7 @@ class Connection implements MongoConnection {
   readonly #settings: ClientSettings;
   readonly #onEvent: (event: MongoEvent) => void;
   readonly #watch: TopologyWatch;
+  readonly #reigns: Reigns;
   readonly #queue: CallQueue;
   #db: Db | undefined;
   #replicated = false;
@@ -123,6 +143,7 @@ class Connection implements MongoConnection {
     this.#settings = settings;
     this.#onEvent = onEvent;
     this.#watch = new TopologyWatch(settings.client);
+    this.#reigns = new Reigns(this.#watch, (signal) => this.#askPrimary(signal));
     this.#queue = new CallQueue(settings.poolSize, MAX_WAITING);
   }
 
@@ -133,6 +154,14 @@ class Connection implements MongoConnection {
 
   get replicated(): boolean {
     return this.#replicated;
+  }
+
+  get lost(): AbortSignal {
+    return this.#reigns.lost;
+  }
+
+  async confirmed(): Promise<void> {
+    await this.#reigns.confirmation();
   }
 
   async connect(options: ConnectOptions = {}): Promise<void> {
@@ -172,7 +201,7 @@ class Connection implements MongoConnection {
     for (let attempt = 1; ; attempt += 1) {
       await this.#begin(access, signal, deadline);
       try {
-        return await this.#work(work, signal, deadline);
+        return await this.#work(access, work, signal, deadline);
       } catch (error) {
         // Also where the error came first: an aborted call fails in many ways.
         if (signal?.aborted === true) throw signal.reason;
@@ -224,6 +253,8 @@ class Connection implements MongoConnection {
     try {
       this.#check(access, signal);
       if (this.#watch.state.primary === undefined) await this.#awaitPrimary(access, signal);
+      const confirmation = this.#reigns.confirmation();
+      if (confirmation !== undefined) await this.#awaitConfirmation(confirmation, access, signal);
     } catch (error) {
       this.#queue.release();
       throw error;
@@ -245,15 +276,47 @@ class Connection implements MongoConnection {
     if (!found) throw databaseUnreachable(access, "NOT_APPLIED");
   }
 
+  async #awaitConfirmation(
+    confirmation: Promise<void>,
+    access: Access,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    try {
+      await untilAborted(confirmation, signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      this.#check(access, signal);
+      throw databaseUnreachable(access, "NOT_APPLIED", error);
+    }
+  }
+
+  /** A read that only a primary of now can answer; what it finds does not matter. */
+  async #askPrimary(signal: AbortSignal): Promise<void> {
+    const find = {
+      readConcern: new ReadConcern("linearizable"),
+      maxTimeMS: CONFIRM_MS,
+      signal,
+    };
+    try {
+      await this.db.collection(DEFAULT_COLLECTION).findOne({ _id: new ObjectId() }, find);
+    } catch (error) {
+      // Who may not ask has to do without.
+      if (serverCode(error) !== CODES.unauthorized) throw error;
+    }
+  }
+
   /** The caller's turn ends when the driver is done, however early the caller leaves. */
   #work<T>(
+    access: Access,
     work: (limits: Limits) => Promise<T>,
     signal: AbortSignal | undefined,
     deadline: number,
   ): Promise<T> {
     const maxTimeMS = Math.max(1, Math.round(deadline - performance.now()));
-    const working = work({ maxTimeMS, signal }).finally(() => this.#queue.release());
-    return untilAborted(working, signal);
+    // Writes follow the primary themselves: they know what may be done again.
+    const lost = access === "read" ? this.#reigns.lost : undefined;
+    const turn = untilAborted(work({ maxTimeMS, signal }), lost).finally(() => this.#queue.release());
+    return untilAborted(turn, signal);
   }
 }
 

@@ -9,6 +9,7 @@ import { datasetOf, EVICTABLE, LIVE } from "./filters.js";
 import { rawBatches } from "./raw-cursor.js";
 import { isEvictable, type Place, placeOf, type RawDocument, splitDocument, timeOf } from "./record.js";
 import { ofContext, ofStore, ofStoresNamed, type Selection } from "./selections.js";
+import { untilAborted } from "./until-aborted.js";
 
 /** Documents looked at, and deleted, by one command. */
 const SLICE = 1_000;
@@ -159,7 +160,8 @@ function deleteThese(
   const these = selection.filterAt(chosen.map(({ place }) => place));
   const filter = { $and: [these, unchanged, evictableOnly ? EVICTABLE : {}, LIVE] };
   return connection.run(options, "write", async ({ maxTimeMS }) => {
-    const { deletedCount } = await documents.deleteMany(filter, { maxTimeMS, ...selection.index });
+    const deleting = documents.deleteMany(filter, { maxTimeMS, ...selection.index });
+    const { deletedCount } = await untilAborted(deleting, connection.lost);
     return deletedCount;
   });
 }

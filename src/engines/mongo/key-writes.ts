@@ -9,6 +9,7 @@ import { LIVE } from "./filters.js";
 import { Joiner, type Settled } from "./joiner.js";
 import { rawBatches } from "./raw-cursor.js";
 import { splitDocument, timeOf } from "./record.js";
+import { untilAborted } from "./until-aborted.js";
 import { type WriteResult, writeVersions } from "./versioned-writes.js";
 import { anyOf, nameOf, type Target } from "./versions.js";
 import { metadataOf, setAlone } from "./writes.js";
@@ -176,7 +177,7 @@ export async function batchDeleteKeys(
       for (const reply of batch) newest = Math.max(newest, timeOf(splitDocument(reply).updated_at) ?? 0);
     }
     signal?.throwIfAborted();
-    const { deletedCount } = await documents.deleteMany(filter, { maxTimeMS });
+    const { deletedCount } = await untilAborted(documents.deleteMany(filter, { maxTimeMS }), connection.lost);
     return { deleted: deletedCount, latest: newest };
   });
   if (deleted > 0) await waitUntilAfter(collection, latest + 1, options?.signal);

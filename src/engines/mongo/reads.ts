@@ -110,14 +110,15 @@ function bytesOf(batch: readonly Buffer[]): number {
 }
 
 function open(
-  { documents }: MongoCollection,
+  { connection, documents }: MongoCollection,
   filter: Document,
   withValue: boolean,
   { maxTimeMS }: Limits,
   batchSize: number,
 ): AsyncGenerator<readonly Buffer[]> {
+  const options = { raw: true, maxTimeMS, batchSize, signal: connection.lost };
   const projection = withValue ? {} : { projection: { value: 0 } };
-  return rawBatches(documents.find(filter, { raw: true, maxTimeMS, batchSize, ...projection }));
+  return rawBatches(documents.find(filter, { ...options, ...projection }));
 }
 
 /** Documents by the names of their keys; undefined if they were so large that reading them was given up. */

@@ -9,6 +9,7 @@ import {
 } from "mongodb";
 import type { Limits, MongoConnection } from "./connection.js";
 import { isNetworkError } from "./errors.js";
+import { untilAborted } from "./until-aborted.js";
 
 /** Between two attempts while the database elects a primary, in ms. */
 const PAUSE_MS = 50;
@@ -61,7 +62,9 @@ export class RetryableWrite {
         ...(this.#transaction !== undefined && { txnNumber: this.#transaction }),
       };
       try {
-        return await this.#connection.db.command(sent, { ...reading, ...(session && { session }) });
+        const signal = this.#connection.lost;
+        const options = { ...reading, signal, ...(session && { session }) };
+        return await untilAborted(this.#connection.db.command(sent, options), signal);
       } catch (error) {
         const again = session !== undefined && mayBeSentAgain(error);
         if (!again || performance.now() + PAUSE_MS >= this.#deadline) throw error;

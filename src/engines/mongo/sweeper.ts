@@ -3,6 +3,7 @@ import type { CallOptions } from "../../store/engine.js";
 import type { MongoCollection } from "./collection.js";
 import { closing } from "./errors.js";
 import { EXPIRED } from "./filters.js";
+import { untilAborted } from "./until-aborted.js";
 
 /** The longest time between two looks, in ms. */
 const INTERVAL_MS = 200;
@@ -73,7 +74,9 @@ async function removeBatch(
   const upTo: Document = last === null ? {} : { $lte: last["expires_at"] };
   // By expiry, not by `_id`: other writers' may be anything. What has a new expiry by now is not matched.
   const filter = { ...EXPIRED, expires_at: { ...upTo, $type: "date" } };
-  await connection.run(options, "write", ({ maxTimeMS }) => documents.deleteMany(filter, { maxTimeMS }));
+  await connection.run(options, "write", ({ maxTimeMS }) =>
+    untilAborted(documents.deleteMany(filter, { maxTimeMS }), connection.lost),
+  );
   return last !== null;
 }
 

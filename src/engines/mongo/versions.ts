@@ -5,6 +5,7 @@ import type { MongoCollection } from "./collection.js";
 import type { Limits } from "./connection.js";
 import { inStore } from "./filters.js";
 import { placeOf, type RawDocument, splitDocument, timeOf } from "./record.js";
+import { untilAborted } from "./until-aborted.js";
 
 /** One key of one store. */
 export interface Target {
@@ -72,12 +73,17 @@ export async function readVersions(
     raw: true,
     batchSize: targets.length + 1,
     maxTimeMS: limits.maxTimeMS,
+    signal: collection.connection.lost,
     ...(!withValue && { projection: { value: 0 } }),
   };
-  const [now, replies] = await Promise.all([
-    askTime(collection, limits.maxTimeMS),
-    collection.documents.find(anyOf(targets), options).toArray(),
-  ]);
+  await collection.connection.confirmed();
+  const [now, replies] = await untilAborted(
+    Promise.all([
+      askTime(collection, limits.maxTimeMS),
+      collection.documents.find(anyOf(targets), options).toArray(),
+    ]),
+    options.signal,
+  );
   const found = byName(replies as unknown as Buffer[]);
   return { now, documents: targets.map((target) => found.get(nameOf(target))) };
 }
