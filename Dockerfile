@@ -37,6 +37,7 @@ EXPOSE 50051
 VOLUME /data
 USER node
 # The server is the container's first process: it handles SIGTERM itself and starts no other, so it needs no init.
+# Where EXECUTION_STORE_LISTEN is another address, EXECUTION_STORE_ADDRESS tells the check.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["execution-store", "health", "--timeout", "4s"]
 ENTRYPOINT ["execution-store"]
 CMD ["serve"]

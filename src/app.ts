@@ -7,6 +7,7 @@ import { systemCode } from "./config/system-code.js";
 import type { ServeConfig } from "./config.js";
 import type { MongoEvent } from "./engines/mongo/connection.js";
 import { createGrpcServer, type GrpcServer } from "./grpc/server.js";
+import { openProblem } from "./open-problem.js";
 import type { Engine } from "./store/engine.js";
 import { isStoreError } from "./store/errors.js";
 import { DEFAULT_COLLECTION } from "./store/limits.js";
@@ -114,7 +115,7 @@ async function openLmdb(
       onBackgroundError: (error) => logger.error({ err: error }, "a background task of the engine failed"),
     });
   } catch (error) {
-    throw new Error(openProblem(store, error), { cause: error });
+    throw new Error(openProblem(store, error, "--store"), { cause: error });
   }
 }
 
@@ -153,26 +154,6 @@ function connectProblem(error: unknown): unknown {
 function logEvent(event: MongoEvent, logger: Logger): void {
   if ("serving" in event) logger[event.serving ? "info" : "error"]({ serving: event.serving }, event.message);
   else logger[event.level](event.cause === undefined ? {} : { err: event.cause }, event.message);
-}
-
-/** The system's errors in words; the engine's own are sentences already. */
-function openProblem(store: LmdbLocation, error: unknown): string {
-  const name = shownStore(store);
-  switch (systemCode(error)) {
-    case "EACCES":
-    case "EPERM":
-      return `the store ${name} cannot be opened, since this user may not write there; give it the permission, or choose another --store`;
-    case "EROFS":
-      return `the store ${name} cannot be opened, since it is on a read-only file system; choose another --store`;
-    case "ENOSPC":
-      return `the store ${name} cannot be opened, since its disk is full; free some space, or choose another --store`;
-    case "ENOTDIR":
-    case "EEXIST":
-      return `the store ${name} cannot be opened, since ${store.path} or ${dirname(store.path)} is a file; expected a directory, so choose another --store`;
-    case undefined:
-    default:
-      return error instanceof Error ? error.message : String(error);
-  }
 }
 
 async function listen(

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { addClientCommands } from "./cli/add-client-commands.js";
-import { addCopyCommand } from "./cli/add-copy-command.js";
+import { addCopyCommand, COPY_URIS } from "./cli/add-copy-command.js";
 import { addOptions } from "./cli/add-options.js";
 import { CLIENT_OPTIONS } from "./cli/client-options.js";
 import { EXIT_CODES, EXIT_CODES_HELP } from "./cli/exit-codes.js";
@@ -73,7 +73,8 @@ function buildProgram(finish: Finish): Command {
       const config = await loadServeConfig({ flags, environment: process.env });
       const { serve } = await import("./serve.js");
       // Everything is closed by now; a handle that a library forgot must not keep the process.
-      process.exit(await serve(config, unknownVariables(process.env, [SERVE_OPTIONS, CLIENT_OPTIONS])));
+      const unknown = unknownVariables(process.env, [SERVE_OPTIONS, CLIENT_OPTIONS, COPY_URIS]);
+      process.exit(await serve(config, unknown));
     });
   addClientCommands(program, finish);
   addCopyCommand(program, async (request) => {

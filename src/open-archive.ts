@@ -1,7 +1,9 @@
 import type { OpenArchive } from "./cli/copy.js";
+import { ARGUMENT_OF, copyProblem, openingProblem, type Role } from "./cli/copy-problem.js";
 import { ConfigError } from "./config/config-error.js";
-import type { StoreLocation } from "./config/store-uri.js";
+import type { LmdbLocation, MongodbLocation, StoreLocation } from "./config/store-uri.js";
 import type { LmdbEngineOptions } from "./engines/lmdb/engine.js";
+import { openProblem } from "./open-problem.js";
 import { isStoreError } from "./store/errors.js";
 import type { Archive } from "./store/transfer.js";
 
@@ -14,41 +16,80 @@ const SOURCE = {
   historyBytes: Number.POSITIVE_INFINITY,
 } satisfies Partial<LmdbEngineOptions>;
 
+/** An engine whose documents can be copied. */
+interface Opened {
+  readonly archive: Archive;
+  close(): Promise<void>;
+}
+
 /**
- * Opens the engine of a store for copying from it or to it.
+ * Opens the engine of a store for copying from it or to it. Its errors are sentences that name it.
  *
  * @param say hears what the engine has to tell
  * @param signal ends the attempt to connect
  */
 export async function openArchive(
   location: StoreLocation,
-  role: "source" | "target",
+  role: Role,
   collections: readonly string[],
   say: (message: string) => void,
   signal: AbortSignal,
 ): Promise<OpenArchive> {
-  if (location.engine === "lmdb") {
-    const { openLmdbEngine } = await import("./engines/lmdb/engine.js");
-    const own = role === "source" ? SOURCE : {};
-    return opened(await openLmdbEngine({ path: location.path, collections, ...own }));
-  }
-  const { openMongoArchive } = await import("./engines/mongo/open-archive.js");
-  // That it is connected and lost needs no word: the copy goes on, or ends with an error.
-  const onEvent = (event: { readonly message: string; readonly level?: string }): void => {
-    if (event.level === "warn" || event.level === "error") say(`the ${role}: ${event.message}`);
+  const engine =
+    location.engine === "lmdb"
+      ? await openLmdb(location, role, collections)
+      : await openMongo(location, role, collections, say, signal);
+  return {
+    archive: inWords(engine.archive, role, location),
+    [Symbol.asyncDispose]: () => engine.close(),
   };
+}
+
+async function openLmdb(location: LmdbLocation, role: Role, collections: readonly string[]): Promise<Opened> {
+  const { openLmdbEngine } = await import("./engines/lmdb/engine.js");
+  const own = role === "source" ? SOURCE : {};
   try {
-    const { uri } = location;
-    const write = role === "target";
-    return opened(
-      await openMongoArchive({ uri, collections, write, onEvent, timeoutMs: CONNECT_MS, signal }),
-    );
+    return await openLmdbEngine({ path: location.path, collections, ...own });
   } catch (error) {
-    if (!isStoreError(error, "DATABASE_URI_INVALID")) throw error;
-    throw new ConfigError(`${role.toUpperCase()}_URI ${error.message}`);
+    throw new Error(openProblem(location, error, ARGUMENT_OF[role]), { cause: error });
   }
 }
 
-function opened(engine: { readonly archive: Archive; close(): Promise<void> }): OpenArchive {
-  return { archive: engine.archive, [Symbol.asyncDispose]: () => engine.close() };
+async function openMongo(
+  { uri }: MongodbLocation,
+  role: Role,
+  collections: readonly string[],
+  say: (message: string) => void,
+  signal: AbortSignal,
+): Promise<Opened> {
+  const { openMongoArchive } = await import("./engines/mongo/open-archive.js");
+  const onEvent = (event: { readonly message: string; readonly level?: string }): void => {
+    if (event.level === "warn" || event.level === "error") say(`the ${role}: ${event.message}`);
+  };
+  const write = role === "target";
+  try {
+    return await openMongoArchive({ uri, collections, write, onEvent, timeoutMs: CONNECT_MS, signal });
+  } catch (error) {
+    if (signal.aborted || !isStoreError(error)) throw error;
+    if (error.reason !== "DATABASE_URI_INVALID") throw openingProblem(error, role);
+    throw new ConfigError(`${ARGUMENT_OF[role]} ${error.message}`);
+  }
+}
+
+/** The same documents, with errors in the words of a copy. */
+function inWords(archive: Archive, role: Role, location: StoreLocation): Archive {
+  const rethrow = (error: unknown): never => {
+    throw isStoreError(error) ? copyProblem(error, role, location) : error;
+  };
+  return {
+    size: (...args) => archive.size(...args).catch(rethrow),
+    write: (...args) => archive.write(...args).catch(rethrow),
+    async *read(...args) {
+      try {
+        yield* archive.read(...args);
+      } catch (error) {
+        rethrow(error);
+      }
+    },
+  };
 }

@@ -1,6 +1,7 @@
 import type { StoreLocation } from "../config/store-uri.js";
-import { isStoreError } from "../store/errors.js";
+import { isStoreError, type StoreError } from "../store/errors.js";
 import type { Archive, ArchivedDocument, TransferMode, TransferOutcome } from "../store/transfer.js";
+import type { Role } from "./copy-problem.js";
 import { CopyReport, type Counts, countsOf } from "./copy-report.js";
 import { EXIT_CODE_OF, EXIT_CODES } from "./exit-codes.js";
 import type { Output } from "./output.js";
@@ -11,7 +12,7 @@ export interface OpenArchive extends AsyncDisposable {
   readonly archive: Archive;
 }
 
-const GO_ON = "what was copied stays, and the same command goes on from there";
+const GO_ON = "; what was copied stays, and the same command goes on from there";
 
 /** What to copy. */
 export interface CopyRequest {
@@ -25,7 +26,7 @@ export interface CopyRequest {
 /** Opens an engine. A source must be there; a target is made. Throws StoreError or Error, with a sentence. */
 export type Open = (
   location: StoreLocation,
-  role: "source" | "target",
+  role: Role,
   collections: readonly string[],
   say: (message: string) => void,
   signal: AbortSignal,
@@ -45,24 +46,34 @@ export async function copy(
 ): Promise<number> {
   const { collections, overwrite } = request;
   const say = (message: string): void => output.message(message);
-  let begun = false;
+  const state: State = { written: "nothing" };
   try {
     await using source = await open(request.source, "source", collections, say, signal);
     await using target = await open(request.target, "target", collections, say, signal);
     const progress = await createProgress(say);
-    begun = true;
     let complete = true;
     for (const collection of collections) {
-      const run = { source: source.archive, target: target.archive, collection, progress, signal };
+      const run = { source: source.archive, target: target.archive, collection, progress, state, signal };
       complete = (await copyCollection(run, overwrite, output)) && complete;
     }
     return complete ? EXIT_CODES.success : EXIT_CODES.fault;
   } catch (error) {
-    if (signal.aborted) output.message(`the copy was interrupted; ${GO_ON}`);
+    if (signal.aborted) output.message(`the copy was interrupted${goOn(state, undefined)}`);
     if (signal.aborted || !isStoreError(error)) throw error;
-    output.message(begun ? `${error.message}; ${GO_ON}` : error.message);
+    output.message(`${error.message}${goOn(state, error)}`);
     return EXIT_CODE_OF[error.kind];
   }
+}
+
+/** How far a copy is: before the first answer to a write, some of it may be there already. */
+interface State {
+  written: "nothing" | "maybe" | "some";
+}
+
+/** What follows the sentence on the end of a copy. */
+function goOn({ written }: State, error: StoreError | undefined): string {
+  const refused = error?.reason === "DATABASE_PERMISSION_DENIED";
+  return written === "some" || (written === "maybe" && !refused) ? GO_ON : "";
 }
 
 /** One collection's way from source to target. */
@@ -71,6 +82,7 @@ interface Run {
   readonly target: Archive;
   readonly collection: string;
   readonly progress: Progress;
+  readonly state: State;
   readonly signal: AbortSignal;
 }
 
@@ -87,7 +99,7 @@ async function copyCollection(run: Run, overwrite: boolean, output: Output): Pro
 
 /** Takes every document of the source to the target, for copying or for comparing. */
 async function pass(
-  { source, target, collection, progress, signal }: Run,
+  { source, target, collection, progress, state, signal }: Run,
   step: string,
   mode: TransferMode,
   note: (document: ArchivedDocument, outcome: TransferOutcome) => void = () => undefined,
@@ -98,7 +110,9 @@ async function pass(
   try {
     for await (const { documents, foreign } of source.read(collection, { signal })) {
       counts.foreign += foreign;
+      if (state.written === "nothing") state.written = "maybe";
       const outcomes = await target.write(collection, documents, mode, { signal });
+      state.written = "some";
       outcomes.forEach((outcome, index) => {
         const document = documents[index];
         counts[typeof outcome === "string" ? outcome : "refused"] += 1;

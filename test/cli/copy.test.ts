@@ -1,5 +1,5 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, symlinkSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { PassThrough } from "node:stream";
 import { text as textOf } from "node:stream/consumers";
 import { serialize } from "bson";
@@ -10,7 +10,7 @@ import { parseStoreUri } from "../../src/config/store-uri.js";
 import { COLLECTION, openLmdb } from "../support/archives.js";
 import { checkLmdb } from "../support/check-lmdb.js";
 import { tempDir } from "../support/temp-dir.js";
-import { buildBeforeTests, startServer } from "./cli-process.js";
+import { buildBeforeTests, runCli, startServer } from "./cli-process.js";
 import {
   directory,
   expectRest,
@@ -110,6 +110,10 @@ describe("between directories", () => {
   test("says in one sentence what is wrong with its arguments", async () => {
     const source = await directory((engine) => engine.setKey(SCOPE, "store", "key", write(1)));
     const missing = join(tempDir(), "missing");
+    const file = join(tempDir(), "file");
+    writeFileSync(file, "");
+    const link = join(tempDir(), "link");
+    symlinkSync(pathOf(source), link);
     const target = newTarget();
     const cases: readonly [string[], number, RegExp][] = [
       [[source, source], 2, /name the same store; expected two different ones/],
@@ -117,7 +121,12 @@ describe("between directories", () => {
       [[source, "mongodb://user:hunter2@"], 2, /TARGET_URI/],
       [[source, "mongodb://user:hunter2@127.0.0.1:1/db?w=1"], 2, /TARGET_URI has w=1/],
       [[`lmdb:${missing}`, target], 1, /there is no database in .*missing; check the path/],
-      [[source], 2, /missing required argument/],
+      [[source], 2, /TARGET_URI is missing; expected .* in the variable EXECUTION_STORE_COPY_TARGET/],
+      [[], 2, /SOURCE_URI is missing; expected .* in the variable EXECUTION_STORE_COPY_SOURCE/],
+      [[source, `lmdb:${file}/x`], 1, /is a file; expected a directory, so choose another TARGET_URI/],
+      [[`lmdb:${file}/x`, target], 1, /there is no database in .*x; check the path/],
+      [[source, `lmdb:${link}`], 2, /name the same store; expected two different ones/],
+      [[source, `lmdb:${link}/../${basename(link)}`], 2, /name the same store; expected two different ones/],
       [[source, target, "--collections", "a$b"], 2, /cannot name a collection/],
     ];
     for (const [args, code, problem] of cases) {
@@ -129,6 +138,25 @@ describe("between directories", () => {
     }
     expect(existsSync(missing)).toBe(false);
     expect(existsSync(pathOf(target))).toBe(false);
+  });
+
+  test("takes from variables what no argument names", async () => {
+    const source = await directory((engine) => engine.setKey(SCOPE, "store", "key", write(1)));
+    const target = newTarget();
+    const env = { EXECUTION_STORE_COPY_SOURCE: source, EXECUTION_STORE_COPY_TARGET: target };
+    expect(await runCli(["copy"], { env })).toMatchObject({ code: 0, stderr: "" });
+    const other = { ...env, EXECUTION_STORE_COPY_SOURCE: "nothing" };
+    expect(await runCli(["copy", source], { env: other })).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining("0 documents copied, 1 already there and equal") as string,
+    });
+    const malformed = { ...env, EXECUTION_STORE_COPY_TARGET: "mongodb://user:hunter2@" };
+    const refused = await runCli(["copy"], { env: malformed });
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toMatch(
+      /^execution-store: the variable EXECUTION_STORE_COPY_TARGET names no host/,
+    );
+    expect(refused.stderr).not.toContain("hunter2");
   });
 
   test("does not touch a directory that a server has", async () => {

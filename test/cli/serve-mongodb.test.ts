@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { MongoClient } from "mongodb";
 import { createChannel, createClient } from "nice-grpc";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import {
@@ -10,7 +11,7 @@ import {
 import { encodeJson } from "../grpc/json-value.js";
 import { createWireClient } from "../grpc/wire-client.js";
 import { leavesOut } from "../support/left-out.js";
-import { startStandalone, type TestStandalone } from "../support/mongodb/replica-set.js";
+import { startReplicaSet, startStandalone, type TestStandalone } from "../support/mongodb/replica-set.js";
 import { testDatabase } from "../support/mongodb/test-database.js";
 import { until } from "../support/until.js";
 import {
@@ -66,7 +67,9 @@ describe("a server for MongoDB", () => {
     });
     const malformed = await refused(["--store", "mongodb://me:hunter2@h:hunter2/x"]);
     expect(malformed.code).toBe(2);
-    expect(malformed.sentence).toMatch(/^the store mongodb:\/\/\*\*\*@h:hunter2\/x is malformed; expected/);
+    expect(malformed.sentence).toBe(
+      "the store mongodb://***@h:hunter2/x is malformed; expected mongodb://HOST:PORT/DATABASE?OPTION=VALUE, with USER:PASSWORD@ before HOST if it wants a user, and special characters percent-encoded",
+    );
   });
 
   it("exits with 1 when it has waited long enough for a name that does not resolve", async () => {
@@ -181,6 +184,53 @@ describe.skipIf(leavesOut("mongodb"))("a server on a MongoDB with users", { time
       sentence: `MongoDB at ${standalone.host} wants a user; name one in the URI`,
     });
     expect(performance.now() - startedAt).toBeLessThan(20_000);
+  });
+
+  it("says once that its user is refused from now on, refuses calls at once, and serves when it is let in again", async () => {
+    const writer = { name: "writer", password: "hunter2", roles: [{ role: "readWrite", db: "x" }] };
+    await using set = await startReplicaSet({ members: 1, users: [writer] });
+    const member = await set.waitForPrimary();
+    const changePassword = async (password: string): Promise<void> => {
+      await using root = new MongoClient(set.uri);
+      await root.db("admin").command({
+        updateUser: writer.name,
+        pwd: password,
+        writeConcern: { w: "majority", j: true },
+      });
+    };
+    const server = await serve(set.uriFor(writer).replace("/?", "/x?"));
+    const client = createWireClient(firstAddress(server));
+    onTestFinished(() => client.close());
+    await client.call("setKey", { storeName: "s", key: "k", value: encodeJson(1) });
+    await changePassword("another");
+    await member.kill();
+    await becomes(server, ServingStatus.NOT_SERVING);
+    await member.restart();
+    const refusal = `MongoDB is away: ${member.host} refuses the user or its password; check both, and authSource, in the URI`;
+    await server.logged(refusal);
+    const refusedAt = performance.now();
+    // As long as a server that takes what its monitors see for a primary would have taken to change its mind.
+    while (performance.now() - refusedAt < 4_000) {
+      const calledAt = performance.now();
+      const key = { storeName: "s", key: "k" };
+      expect(await client.fail("hasKey", key)).toMatchObject({ code: "UNAVAILABLE" });
+      expect(await client.fail("setKey", { ...key, value: encodeJson(2) })).toMatchObject({
+        code: "UNAVAILABLE",
+        metadata: { outcome: "NOT_APPLIED" },
+      });
+      expect(performance.now() - calledAt).toBeLessThan(1_500);
+      expect(await health(server)).toBe(ServingStatus.NOT_SERVING);
+    }
+    await changePassword(writer.password);
+    await becomes(server, ServingStatus.SERVING);
+    expect(await client.call("hasKey", { storeName: "s", key: "k" })).toMatchObject({ exists: true });
+    server.kill("SIGTERM");
+    const said = (await server.ended).log.map(({ msg }) => String(msg));
+    expect(said.filter((line) => line.startsWith("MongoDB is"))).toEqual([
+      expect.stringContaining("refuses connections"),
+      refusal,
+      `MongoDB is back at ${member.host}`,
+    ]);
   });
 
   it("serves a reader what there is, and says what may not be done", async () => {

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
+import { COPY_URIS } from "../../src/cli/add-copy-command.js";
 import { CLIENT_OPTIONS } from "../../src/cli/client-options.js";
 import { variableOf } from "../../src/config/options.js";
 import { unknownVariables } from "../../src/config/unknown-variables.js";
 import { SERVE_OPTIONS } from "../../src/config.js";
 
-const TABLES = [SERVE_OPTIONS, CLIENT_OPTIONS];
+const TABLES = [SERVE_OPTIONS, CLIENT_OPTIONS, COPY_URIS];
 const warnings = (...names: string[]) =>
   unknownVariables(Object.fromEntries(names.map((name) => [name, "x"])), TABLES);
 
@@ -19,7 +20,7 @@ describe("unknownVariables", () => {
     ]);
   });
 
-  it("says nothing of the options of serve and of the client", () => {
+  it("says nothing of the options of serve, of the client and of copy", () => {
     const options = TABLES.flatMap((table) => Object.values(table));
     expect(warnings(...options.map((option) => variableOf(option)))).toEqual([]);
   });

@@ -65,7 +65,8 @@ async function startMongodb(): Promise<string> {
   guardian.ownContainer(id);
   const [address = ""] = (await docker("port", id, `${MONGODB_PORT}/tcp`)).split("\n");
   await initiateSingle(`mongodb://${address}/?directConnection=true`, `127.0.0.1:${MONGODB_PORT}`);
-  return `${await inspect(id, "{{.NetworkSettings.IPAddress}}")}:${MONGODB_PORT}`;
+  const host = await inspect(id, "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}");
+  return `${host}:${MONGODB_PORT}`;
 }
 
 /** Runs the example worker as its README says, and answers what it prints. */
@@ -101,7 +102,7 @@ describe("the image", () => {
     const progress = await docker("exec", first.id, "execution-store", "get", "file-statistics", "progress");
     expect(JSON.parse(progress)).toMatchObject({ state: "finished" });
     const stopping = performance.now();
-    await docker("stop", "--time", "30", first.id);
+    await docker("stop", "-t", "30", first.id);
     // A process that ignores SIGTERM would be killed after the 30 s, with exit code 137.
     expect(performance.now() - stopping).toBeLessThan(15_000);
     expect(await inspect(first.id, "{{.State.ExitCode}}")).toBe("0");

@@ -2,6 +2,7 @@ import { type Collection, type Document, MongoClient, ObjectId } from "mongodb";
 import { type MongoCollection, openCollection } from "../../src/engines/mongo/collection.js";
 import { createMongoConnection, type MongoConnection } from "../../src/engines/mongo/connection.js";
 import {
+  EXPIRY_INDEX,
   LIST_INDEX,
   OTHER_INDEXES,
   specOf,
@@ -33,7 +34,8 @@ export async function openBareCollection(name: string): Promise<BareCollection> 
   uri.searchParams.set("monitorCommands", "true");
   const connection = createMongoConnection({ uri: uri.href });
   await connection.connect();
-  const collection = openCollection(connection, name, new Map([[LIST_INDEX, LIST_INDEX]]));
+  const indexes = new Map([LIST_INDEX, EXPIRY_INDEX].map((index) => [index, index]));
+  const collection = openCollection(connection, name, indexes);
   return {
     uri: database.uri,
     connection,

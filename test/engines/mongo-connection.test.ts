@@ -34,11 +34,29 @@ describe("the URI of a MongoDB", () => {
     ["mongodb://me:hunter2@h/?colour=red", /^is malformed: option colour is not supported; expected /],
     ["mongodb://me:hunter2@h/?tls=perhaps", /^is malformed: /],
     ["mongodb://me:hunter2%zz@h/", /^is malformed/],
-    ["mongodb://me:hunter2@h:hunter2/", /^is malformed; expected mongodb:\/\/USER/],
+    ["mongodb://me:hunter2@h:hunter2/", /^is malformed; expected mongodb:\/\/HOST/],
     ["mongodb://me:hunter2@h/?maxPoolSize=hunter2", /^is malformed; expected/],
   ])("is refused as malformed without its password: %s", (uri, message) => {
     expect(() => createMongoConnection({ uri })).toThrow(message);
     expect(() => createMongoConnection({ uri })).not.toThrow("hunter2");
+  });
+
+  it.each([
+    [
+      "loadBalanced=true",
+      /^has loadBalanced=true, but a load balancer hides .*; remove it, and name the servers/,
+    ],
+    [
+      "minPoolSize=200",
+      /^has minPoolSize=200, but at most 64 connections are made; lower it, or raise maxPoolSize$/,
+    ],
+    ["minPoolSize=9&maxPoolSize=8", /^has minPoolSize=9, but at most 8 connections are made/],
+  ])("is refused with %s, with which there would be no connection", (setting, message) => {
+    const uri = `mongodb://me:hunter2@h/x?${setting}`;
+    expect(() => createMongoConnection({ uri })).toThrow(message);
+    expect(() => createMongoConnection({ uri })).toThrow(
+      expect.objectContaining({ reason: "DATABASE_URI_INVALID" }),
+    );
   });
 
   it("may have settings that do no harm, which win", async () => {
@@ -95,6 +113,33 @@ describe.skipIf(leavesOut("mongodb"))("a connection to MongoDB", () => {
     expect(await connection.run(undefined, "read", async () => 1)).toBe(1);
   });
 
+  it("ends in time while it prepares, too, and says what it waits for", async () => {
+    await using standalone = await startStandalone();
+    const { connection, events } = createConnection(standalone.uri);
+    let preparing = false;
+    const connecting = failure(
+      connection.connect({
+        timeoutMs: 3_000,
+        prepare: async () => {
+          preparing = true;
+          await new Promise(() => undefined);
+        },
+      }),
+    );
+    await until(() => preparing, "it prepares");
+    await standalone.kill();
+    const reason = `${standalone.host} refuses connections`;
+    await until(
+      () => events.some(({ message }) => message === `waiting for MongoDB at ${standalone.host}: ${reason}`),
+      "it says that it waits",
+      2_500,
+    );
+    expect(await connecting).toMatchObject({
+      reason: "DATABASE_UNREACHABLE",
+      message: `MongoDB at ${standalone.host} was not ready within 3 s: ${reason}`,
+    });
+  });
+
   it("takes execution_store for a database that the URI does not name, with one warning on a standalone", async () => {
     await using standalone = await startStandalone();
     const { connection, events } = await openConnection(standalone.uri);
@@ -121,6 +166,38 @@ describe.skipIf(leavesOut("mongodb"))("a connection to MongoDB", () => {
       reason: "DATABASE_UNUSABLE",
       message: `MongoDB at 127.0.0.1:${older.port} is ${found}; expected 6.0 or newer, so upgrade it or name another`,
     });
+  });
+
+  it.each([
+    [
+      "tls=true&tlsCAFile=/nonexist",
+      "the file of tlsCAFile=/nonexist in the URI cannot be read (ENOENT); correct",
+    ],
+    [
+      "tls=true&tlsCertificateKeyFile=/",
+      "the file of tlsCertificateKeyFile=/ in the URI cannot be read (EISDIR);",
+    ],
+    [
+      "authMechanism=MONGODB-AWS",
+      "asks for @aws-sdk/credential-providers, which is not installed; install it, or",
+    ],
+    ["authMechanism=GSSAPI", "asks for kerberos, which is not installed; install it, or"],
+    ["compressors=snappy", "asks for snappy, which is not installed; install it, or"],
+    ["authMechanism=PLAIN", "does not allow authMechanism=PLAIN; name another in the URI"],
+    [
+      "authMechanism=MONGODB-X509",
+      "refuses the user or its password; check both, and authSource, in the URI",
+    ],
+  ])("does not wait for what %s asks for in vain, and never calls that silence", async (setting, words) => {
+    await using standalone = await startStandalone();
+    const user = /PLAIN|GSSAPI/.test(setting) ? "me:hunter2@" : "";
+    const { connection, events } = createConnection(
+      `mongodb://${user}${standalone.host}/?directConnection=true&${setting}`,
+    );
+    const error = await failure(connection.connect({ timeoutMs: 20_000 }));
+    expect(error).toMatchObject({ reason: "DATABASE_UNUSABLE", message: expect.stringContaining(words) });
+    expect(error.message).not.toContain("hunter2");
+    expect(events.filter((event) => "level" in event && event.message.startsWith("waiting"))).toEqual([]);
   });
 
   it("waits for a name that does not resolve, says so once, and gives up in time", async () => {
@@ -206,11 +283,31 @@ describe.skipIf(leavesOut("mongodb"))("a MongoDB with users", () => {
   });
 
   it("refuses a wrong password at once", async () => {
-    const { connection } = createConnection(uriFor({ ...READER, password: "hunter3" }));
+    const { connection, events } = createConnection(uriFor({ ...READER, password: "hunter3" }));
     const error = await failure(connection.connect({ timeoutMs: 20_000 }));
     expect(error).toMatchObject({
       reason: "DATABASE_UNUSABLE",
       message: `MongoDB at ${standalone.host} refuses the user or its password; check both, and authSource, in the URI`,
+    });
+    expect(events).toEqual([]);
+  });
+
+  it("refuses at once what Atlas says of a wrong password", async () => {
+    await using server = await startStandalone({
+      users: [READER],
+      args: ["--setParameter", "enableTestCommands=1"],
+    });
+    const root = await openConnection(server.uri);
+    // Atlas has one code for all that its front end refuses: 8000.
+    await root.connection.client.db("admin").command({
+      configureFailPoint: "failCommand",
+      mode: "alwaysOn",
+      data: { failCommands: ["saslContinue"], errorCode: 8000, appName: "refused" },
+    });
+    const { connection } = createConnection(`${server.uriFor(READER)}&appName=refused`);
+    expect(await failure(connection.connect({ timeoutMs: 5_000 }))).toMatchObject({
+      reason: "DATABASE_UNUSABLE",
+      message: expect.stringMatching(/refuses the user or its password/),
     });
   });
 

@@ -1,6 +1,7 @@
 import type { CommandStartedEvent, Document } from "mongodb";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { countKeys } from "../../src/engines/mongo/count-keys.js";
+import * as deletions from "../../src/engines/mongo/deletions.js";
 import * as reads from "../../src/engines/mongo/reads.js";
 import * as stores from "../../src/engines/mongo/stores.js";
 import { DEFAULT_COLLECTION, MAX_PAGE_BYTES } from "../../src/store/limits.js";
@@ -11,9 +12,17 @@ import { type BareCollection, fiftyOneDocument, insertAll, openBareCollection } 
 const STORES = 9;
 const OTHER_STORES = ["store-004-other", "store-009-other"];
 const KEYS = 10_000;
-const COMMANDS = new Set(["find", "aggregate", "distinct", "count"]);
+const COMMANDS = new Set(["find", "aggregate", "distinct", "count", "delete"]);
 /** What a driver adds to a command and explain() does not take. */
-const OF_SESSIONS = new Set(["lsid", "txnNumber", "$clusterTime", "$db", "maxTimeMS", "readConcern"]);
+const OF_SESSIONS = new Set([
+  "lsid",
+  "txnNumber",
+  "$clusterTime",
+  "$db",
+  "maxTimeMS",
+  "readConcern",
+  "writeConcern",
+]);
 /** A page far from the beginning. */
 const PAGE = { prefix: "", after: "key-005000", limit: 100 };
 
@@ -63,35 +72,49 @@ function add(total: { keys: number; documents: number }, explained: Document): v
   }
 }
 
+/**
+ * What the server says of the very commands that a call sent.
+ *
+ * @param restore brings back what the call changed, before the server is asked
+ */
+async function costOn(
+  { connection }: BareCollection,
+  call: () => Promise<unknown>,
+  restore: () => Promise<void> = async () => undefined,
+): Promise<Cost> {
+  const sent: Document[] = [];
+  const listen = ({ commandName, command }: CommandStartedEvent): void => {
+    if (!COMMANDS.has(commandName)) return;
+    sent.push(Object.fromEntries(Object.entries(command).filter(([field]) => !OF_SESSIONS.has(field))));
+  };
+  connection.client.on("commandStarted", listen);
+  try {
+    await call();
+  } finally {
+    connection.client.off("commandStarted", listen);
+  }
+  await restore();
+  const total = { keys: 0, documents: 0 };
+  for (const command of sent) {
+    add(total, await connection.db.command({ explain: command, verbosity: "executionStats" }));
+  }
+  expect(sent.length).toBeGreaterThan(0);
+  return { commands: sent.length, ...total };
+}
+
 describe.skipIf(leavesOut("mongodb"))("what reads cost among 200,000 documents", () => {
   let bare: BareCollection;
 
   beforeAll(async () => {
     bare = await openBareCollection(DEFAULT_COLLECTION);
     await insertAll(bare.documents, threeContexts());
+    // The first one also makes sure that the primary is still one.
+    const target = { scope: NONE, storeName: storeAt(3), key: keyAt(777) };
+    await reads.openKeyReads(bare.collection).getKey(target, false, undefined);
   }, 300_000);
   afterAll(() => bare?.close());
 
-  /** What the server says of the very commands that a call sent. */
-  async function costOf(call: () => Promise<unknown>): Promise<Cost> {
-    const sent: Document[] = [];
-    const listen = ({ commandName, command }: CommandStartedEvent): void => {
-      if (!COMMANDS.has(commandName)) return;
-      sent.push(Object.fromEntries(Object.entries(command).filter(([field]) => !OF_SESSIONS.has(field))));
-    };
-    bare.connection.client.on("commandStarted", listen);
-    try {
-      await call();
-    } finally {
-      bare.connection.client.off("commandStarted", listen);
-    }
-    const total = { keys: 0, documents: 0 };
-    for (const command of sent) {
-      add(total, await bare.connection.db.command({ explain: command, verbosity: "executionStats" }));
-    }
-    expect(sent.length).toBeGreaterThan(0);
-    return { commands: sent.length, ...total };
-  }
+  const costOf = (call: () => Promise<unknown>): Promise<Cost> => costOn(bare, call);
 
   describe.each([
     ["the empty context", NONE],
@@ -206,4 +229,44 @@ describe.skipIf(leavesOut("mongodb"))("what 10,000 stores cost", () => {
     expect(sent.filter((name) => name === "find").length).toBeGreaterThan(0);
     expect(sent.length).toBeLessThan(10);
   });
+});
+
+describe.skipIf(leavesOut("mongodb"))("what deletions cost among 12,000 documents", () => {
+  /** Keys of each store; the first one's are many slices. */
+  const sizes = [5_000, 500, 500];
+  const count = 6_000;
+  let bare: BareCollection;
+
+  beforeAll(async () => {
+    bare = await openBareCollection(DEFAULT_COLLECTION);
+    for (const { datasetId } of [NONE, FIRST]) await insertAll(bare.documents, threeStores(datasetId));
+  });
+  afterAll(() => bare?.close());
+
+  function* threeStores(datasetId: string): Generator<Document> {
+    for (const [store, size] of sizes.entries()) {
+      for (let key = 0; key < size; key += 1) {
+        yield fiftyOneDocument(datasetId, storeAt(store), keyAt(key), { policy: "evict" });
+      }
+    }
+  }
+
+  test.each([
+    ["the empty context", NONE],
+    ["a dataset's context", FIRST],
+  ])(
+    "ClearCache and Cleanup look at each document of %s twice, to name and to delete it",
+    async (_title, scope) => {
+      const restore = (): Promise<void> => insertAll(bare.documents, threeStores(scope.datasetId));
+      const calls = [
+        () => deletions.clearCache(bare.collection, scope, undefined, undefined),
+        () => deletions.cleanup(bare.collection, scope, undefined),
+      ];
+      for (const call of calls) {
+        const cost = await costOn(bare, async () => expect(await call()).toBe(count), restore);
+        expect(cost.documents).toBeLessThanOrEqual(2.1 * count);
+        expect(cost.keys).toBeLessThanOrEqual(2.5 * count);
+      }
+    },
+  );
 });

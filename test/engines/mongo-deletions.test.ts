@@ -31,6 +31,10 @@ function keyAt(index: number): string {
   return `key-${String(index).padStart(6, "0")}`;
 }
 
+function longAt(index: number): string {
+  return `${index} ${"k".repeat(100_000)}`;
+}
+
 describe.skipIf(leavesOut("mongodb"))("deletions of many over MongoDB", () => {
   let bare: BareCollection;
 
@@ -182,6 +186,47 @@ describe.skipIf(leavesOut("mongodb"))("deletions of many over MongoDB", () => {
       ["others", FIRST.datasetId],
       ["jobs", "text"],
     ]);
+  });
+
+  test("names over what one command holds go, too", async () => {
+    // Those ahead of the clock are named with their versions.
+    const ahead = new Date(Date.now() + MINUTE_MS);
+    for (const changes of [{}, { updated_at: ahead }]) {
+      for (const field of ["store_name", "key"]) {
+        const many = Array.from({ length: 300 }, (_, index) =>
+          document("k", { ...changes, [field]: longAt(index) }),
+        );
+        await insertAll(bare.documents, many);
+        expect(await deletions.cleanup(bare.collection, FIRST, undefined)).toBe(300);
+      }
+    }
+    expect(await bare.documents.countDocuments()).toBe(0);
+  }, 60_000);
+
+  test("what was written within the last second goes, whenever in it", async () => {
+    const now = Date.now();
+    const count = 3_000;
+    for (let index = 0; index < count; index += 1000) {
+      await insertAll(
+        bare.documents,
+        Array.from({ length: 1000 }, (_, at) =>
+          document(keyAt(index + at), { updated_at: new Date(now - ((index + at) % 1500)) }),
+        ),
+      );
+    }
+    expect(await deletions.deleteStore(bare.collection, FIRST, "jobs", undefined)).toBe(count);
+    expect(await left()).toEqual([]);
+  });
+
+  test("what appears meanwhile stays, though its time was taken before the deletion began", async () => {
+    await insertAll(bare.documents, keys(20_000));
+    const deletion = deletions.deleteStore(bare.collection, FIRST, "jobs", undefined);
+    // Set under way: as one whose time is taken just before it is written.
+    const underWay = new Date(Date.now() - 300);
+    await until(async () => (await bare.documents.countDocuments()) < 20_000, "a slice is gone");
+    await insertAll(bare.documents, [document("under way", { updated_at: underWay })]);
+    expect(await deletion).toBe(20_000);
+    expect(await left()).toEqual(["jobs/under way"]);
   });
 
   test("an abort leaves the rest, and a repetition takes it", async () => {

@@ -43,14 +43,19 @@ describe.skipIf(leavesOut("mongodb"))("the sweeper over MongoDB", () => {
     return sweeper;
   };
   /** The collection through a connection that does something before, or instead of, its calls. */
-  const through = (before: (access: "read" | "write") => Promise<void>): MongoCollection => {
-    const connection: MongoConnection = Object.assign(Object.create(bare.connection) as MongoConnection, {
-      run: (async (options, access, work) => {
-        await before(access);
-        return bare.connection.run(options, access, work);
-      }) satisfies MongoConnection["run"],
+  const through = (before: (access: "read" | "write") => Promise<void>): MongoCollection =>
+    running(async (options, access, work) => {
+      await before(access);
+      return bare.connection.run(options, access, work);
     });
-    return { ...bare.collection, connection };
+  /** The collection through a connection that runs calls in another way. */
+  const running = (run: MongoConnection["run"]): MongoCollection => {
+    const { connection } = bare;
+    const other = Object.create(connection, {
+      run: { value: run },
+      lost: { get: () => connection.lost },
+    }) as MongoConnection;
+    return { ...bare.collection, connection: other };
   };
   const remaining = (): Promise<number> => bare.documents.countDocuments();
 
@@ -90,6 +95,31 @@ describe.skipIf(leavesOut("mongodb"))("the sweeper over MongoDB", () => {
       await until(async () => (await remaining()) === 0, "the documents are removed");
       expect(Date.now() - expiresAt).toBeLessThan(1_000);
     }
+  });
+
+  test("looks once a minute while no index by expiry is there, and often as soon as it is", async () => {
+    let calls = 0;
+    let ready = false;
+    const counted = through(async () => {
+      calls += 1;
+    });
+    const collection = Object.defineProperty({ ...counted }, "expiryIndex", {
+      get: () => (ready ? bare.collection.expiryIndex : {}),
+    });
+    start(10, undefined, collection);
+    await until(() => calls > 0, "it has looked");
+    const others = through(async () => undefined);
+    // Ten times as long as the interval, by another sweeper that looks at every one.
+    let looks = 0;
+    const busy = running((options, access, work) => {
+      looks += 1;
+      return others.connection.run(options, access, work);
+    });
+    start(10, undefined, busy);
+    await until(() => looks >= 10, "another looks ten times");
+    expect(calls).toBe(1);
+    ready = true;
+    await until(() => calls >= 5, "it looks often");
   });
 
   test("several sweep the same collection at once", async () => {
@@ -138,13 +168,11 @@ describe.skipIf(leavesOut("mongodb"))("the sweeper over MongoDB", () => {
   test("ends what is under way when it is closed, silently", async () => {
     let begun = false;
     const never = new Promise<void>(() => undefined);
-    const connection: MongoConnection = Object.assign(Object.create(bare.connection) as MongoConnection, {
-      run: (async (options, access) => {
-        begun = true;
-        return bare.connection.run(options, access, () => never.then(() => expect.unreachable()));
-      }) satisfies MongoConnection["run"],
+    const collection = running(async (options, access) => {
+      begun = true;
+      return bare.connection.run(options, access, () => never.then(() => expect.unreachable()));
     });
-    const sweeper = start(10, undefined, { ...bare.collection, connection });
+    const sweeper = start(10, undefined, collection);
     const outcome = sweeper.sweep().then(
       () => "ended",
       (error: unknown) => (isStoreError(error) ? error.reason : error),

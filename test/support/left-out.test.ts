@@ -11,9 +11,11 @@ test("nothing is left out unless it is named", () => {
 });
 
 test("an unknown part is refused by its name", () => {
-  expect(() => readLeftOut({ EXECUTION_STORE_TEST_WITHOUT: "mongo" })).toThrow(
-    'EXECUTION_STORE_TEST_WITHOUT has "mongo"; expected some of mongodb, fiftyone, python',
-  );
+  for (const name of ["mongo", "python"]) {
+    expect(() => readLeftOut({ EXECUTION_STORE_TEST_WITHOUT: name })).toThrow(
+      `EXECUTION_STORE_TEST_WITHOUT has "${name}"; expected some of mongodb, fiftyone`,
+    );
+  }
 });
 
 test("CI leaves nothing out", () => {

@@ -1,15 +1,21 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { type Document, ObjectId } from "mongodb";
 import type { Policy } from "../../store/document.js";
 import type { CallOptions, ConditionalWrite, Write } from "../../store/engine.js";
 import { withOutcome } from "../../store/errors.js";
-import { dateElement, type Element, NULL, textElement, valueElement } from "./bson-document.js";
+import { dateElement, documentOf, type Element, NULL, textElement, valueElement } from "./bson-document.js";
+import { askTime } from "./clock.js";
 import type { MongoCollection } from "./collection.js";
 import type { Limits } from "./connection.js";
-import { databaseUnreachable, isTransient, translate } from "./errors.js";
+import { decodedForDriver, hasOddArrays } from "./driver-value.js";
+import { CODES, databaseUnreachable, isTransient, serverCode, translate } from "./errors.js";
+import { identityOf } from "./filters.js";
+import { rawOf, sendFindAndModify } from "./find-and-modify.js";
+import { insertPipeline } from "./pipelines.js";
 import { type RawDocument, timeOf } from "./record.js";
 import { newId, type VersionedWrite } from "./statements.js";
 import { writeVersions } from "./versioned-writes.js";
-import { readVersions, type Target, type Versions, wasLive } from "./versions.js";
+import { readCreationTimes, readVersions, type Target, type Version, wasLive } from "./versions.js";
 
 /** What a decision finds: the document that is there, if any, at a time of the database's clock. */
 export interface Situation {
@@ -17,19 +23,19 @@ export interface Situation {
   /** Expired or not. */
   readonly document: RawDocument | undefined;
   readonly live: boolean;
+  /** When the document was read, by the database's clock; 0 if there is none. */
   readonly now: number;
 }
 
 /** What to do about it: to answer at once, or to write and then to answer. */
-export interface Decision<Answer> {
-  readonly write?: VersionedWrite;
-  readonly answer: Answer;
-}
+export type Decision<Answer> =
+  | { readonly answer: Answer }
+  | { readonly version: NewVersion; readonly answered: (document: RawDocument) => Answer };
 
 /** The version that a write makes, and how to make it. */
 export interface NewVersion {
   readonly write: VersionedWrite;
-  /** The document as it will be, without its value. */
+  /** The document as it will be, without its value; that of an insert has no times yet. */
   readonly document: RawDocument;
 }
 
@@ -40,12 +46,9 @@ const LONGEST_PAUSE_MS = 100;
 const MAX_READS = 5;
 const READ_PAUSE_MS = 50;
 
-/** The situation of each target. */
-export function situations(targets: readonly Target[], { now, documents }: Versions): Situation[] {
-  return targets.map((target, index) => {
-    const document = documents[index];
-    return { target, document, live: wasLive(document, now), now };
-  });
+function situationOf(target: Target, version: Version | undefined): Situation {
+  if (version === undefined) return { target, document: undefined, live: false, now: 0 };
+  return { target, document: version.document, live: wasLive(version), now: version.now };
 }
 
 /** Strictly after the last change, and never before the clock. */
@@ -70,20 +73,35 @@ export function versionOf(
   ttlMs: number | undefined,
 ): NewVersion {
   const { target, document: base, live, now } = situation;
+  if (base === undefined) return insertion(target, value, policy, ttlMs);
   const updatedAt = nextTime(situation);
-  const created = dateElement(updatedAt);
-  const set: RawDocument = {
-    value,
+  const written = dateElement(updatedAt);
+  const changed: RawDocument = {
     policy: textElement(policy),
-    ...(!live && { created_at: created }),
-    updated_at: created,
+    ...(!live && { created_at: written }),
+    updated_at: written,
     expires_at: expiryElement(ttlMs, now, updatedAt),
   };
-  const id = base === undefined ? { _id: newId() } : {};
-  const { value: _, ...rest } = set;
   return {
-    write: { target, base, baseIsLive: live, baseValue: undefined, set: { ...set, ...id } },
-    document: { ...base, ...id, ...rest },
+    write: { target, base, baseIsLive: live, baseValue: undefined, set: { value, ...changed } },
+    document: { ...base, ...changed },
+  };
+}
+
+/** A new document takes its times as it is written: another may have come and gone since the key was looked for. */
+function insertion(target: Target, value: Element, policy: Policy, ttlMs: number | undefined): NewVersion {
+  const known: RawDocument = { _id: newId(), policy: textElement(policy) };
+  const set = { value, ...known };
+  return {
+    write: {
+      target,
+      base: undefined,
+      baseIsLive: false,
+      baseValue: undefined,
+      set,
+      atNow: { policy, ttlMs },
+    },
+    document: known,
   };
 }
 
@@ -109,26 +127,117 @@ export function conditionalVersion(
   };
 }
 
-/**
- * What a write needs to know before it begins; if that fails, nothing was changed. It is asked again if the server
- * was lost on the way.
- */
+/** A read within a call that writes; it is made again if the server was lost on the way. */
+async function persistently<Result>(limits: Limits, read: () => Promise<Result>): Promise<Result> {
+  const deadline = performance.now() + limits.maxTimeMS;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await read();
+    } catch (error) {
+      const again = attempt < MAX_READS && isTransient(error) && performance.now() < deadline;
+      if (!again) throw error;
+    }
+    await delay(attempt * READ_PAUSE_MS);
+  }
+}
+
+/** What a write needs to know before it begins; if that fails, nothing was changed. */
 export async function readSituations(
   collection: MongoCollection,
   targets: readonly Target[],
   withValue: boolean,
   limits: Limits,
 ): Promise<Situation[]> {
-  const deadline = performance.now() + limits.maxTimeMS;
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return situations(targets, await readVersions(collection, targets, withValue, limits));
-    } catch (error) {
-      const again = attempt < MAX_READS && isTransient(error) && performance.now() < deadline;
-      if (!again) throw withOutcome(translate(error, "write"), "NOT_APPLIED");
-    }
-    limits.signal?.throwIfAborted();
-    await delay(attempt * READ_PAUSE_MS);
+  try {
+    const versions = await persistently(limits, () => readVersions(collection, targets, withValue, limits));
+    return targets.map((target, index) => situationOf(target, versions[index]));
+  } catch (error) {
+    throw withOutcome(translate(error, "write"), "NOT_APPLIED");
+  }
+}
+
+/** The documents of versions that were written, with the times that inserts took. */
+export async function writtenDocuments(
+  collection: MongoCollection,
+  versions: readonly NewVersion[],
+  limits: Limits,
+): Promise<readonly RawDocument[]> {
+  const inserts = versions.filter(({ write }) => write.atNow !== undefined);
+  if (inserts.length === 0) return versions.map(({ document }) => document);
+  const targets = inserts.map(({ write }) => write.target);
+  const ids = inserts.map(idOf);
+  const times = await persistently(limits, () => readCreationTimes(collection, targets, ids, limits));
+  // One that was deleted since is not older than that; nobody can see it any more.
+  const latest = times.size === inserts.length ? 0 : await askTime(collection, limits.maxTimeMS);
+  return versions.map((version) => {
+    const { document, write } = version;
+    if (write.atNow === undefined) return document;
+    return createdAt(document, times.get(idOf(version)) ?? latest, write.atNow.ttlMs);
+  });
+}
+
+function idOf({ document }: NewVersion): string {
+  return document._id?.bytes.toString("hex") ?? "";
+}
+
+function createdAt(document: RawDocument, time: number, ttlMs: number | undefined): RawDocument {
+  const created = dateElement(time);
+  const expiresAt = ttlMs === undefined ? NULL : dateElement(time + ttlMs);
+  return { ...document, created_at: created, updated_at: created, expires_at: expiresAt };
+}
+
+/** An insert whose value would not stay as it is beside an expression takes its times from what the clock says now. */
+async function timed(collection: MongoCollection, version: NewVersion, limits: Limits): Promise<NewVersion> {
+  const { write, document } = version;
+  const { atNow, set, ...rest } = write;
+  if (atNow === undefined || set?.value === undefined) return version;
+  if (!hasOddArrays(documentOf([["value", set.value]]))) return version;
+  const created = createdAt(document, await askTime(collection, limits.maxTimeMS), atNow.ttlMs);
+  return { write: { ...rest, set: { ...created, value: set.value } }, document: created };
+}
+
+/** Writes a version; answers the document as it is then, or undefined if another version was in its place. */
+async function writeVersion(
+  collection: MongoCollection,
+  wanted: NewVersion,
+  limits: Limits,
+): Promise<RawDocument | undefined> {
+  const version = await timed(collection, wanted, limits);
+  const { atNow, set } = version.write;
+  const decoded =
+    atNow === undefined || set?.value === undefined
+      ? undefined
+      : decodedForDriver(documentOf([["value", set.value]]));
+  if (decoded !== undefined && atNow !== undefined) {
+    return insertDecoded(
+      collection,
+      version,
+      insertPipeline(decoded.value, atNow.policy, atNow.ttlMs),
+      limits,
+    );
+  }
+  const [result] = await writeVersions(collection, [version.write], limits);
+  if (typeof result === "object") throw result.error;
+  if (result !== "applied") return undefined;
+  const [document] = await writtenDocuments(collection, [version], limits);
+  return document;
+}
+
+/** Inserts by a command that answers the document, which saves reading its times. */
+async function insertDecoded(
+  collection: MongoCollection,
+  version: NewVersion,
+  update: Document[],
+  limits: Limits,
+): Promise<RawDocument | undefined> {
+  const { scope, storeName, key } = version.write.target;
+  const query = { _id: ObjectId.createFromHexString(idOf(version)), ...identityOf(scope, storeName, key) };
+  try {
+    const fields = { query, update, upsert: true, new: true, fields: { value: 0 } };
+    return rawOf((await sendFindAndModify(collection, fields, limits))["value"]);
+  } catch (error) {
+    if (serverCode(error) === CODES.duplicateKey) return undefined;
+    throw error;
   }
 }
 
@@ -143,18 +252,18 @@ export function change<Answer>(
   options: CallOptions | undefined,
   decide: (situation: Situation) => Decision<Answer>,
 ): Promise<Answer> {
-  return collection.connection.run(options, "write", async (limits) => {
-    const deadline = performance.now() + limits.maxTimeMS;
+  return collection.connection.run(options, "write", async ({ maxTimeMS, signal }) => {
+    const deadline = performance.now() + maxTimeMS;
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
-      limits.signal?.throwIfAborted();
+      signal?.throwIfAborted();
+      const limits = { maxTimeMS: Math.max(1, Math.round(deadline - performance.now())), signal };
       const [situation] = await readSituations(collection, [target], withValue, limits);
       if (situation === undefined) throw new Error("one target has one situation");
-      const { write, answer } = decide(situation);
-      if (write === undefined) return answer;
-      limits.signal?.throwIfAborted();
-      const [result] = await writeVersions(collection, [write], limits);
-      if (result === "applied") return answer;
-      if (typeof result === "object") throw result.error;
+      const decision = decide(situation);
+      if ("answer" in decision) return decision.answer;
+      signal?.throwIfAborted();
+      const document = await writeVersion(collection, decision.version, limits);
+      if (document !== undefined) return decision.answered(document);
       if (performance.now() + pauseMs >= deadline) throw databaseUnreachable("write", "NOT_APPLIED");
       await delay(pauseMs);
     }

@@ -46,6 +46,7 @@ export function clientOf(uri: string, defaultDatabase: string): ClientSettings {
   options["retryReads"] = false;
   const client = parse(uri, options);
   checkConsistency(client);
+  checkServiceability(client);
   const { dbName, maxPoolSize } = client.options;
   return {
     client,
@@ -79,8 +80,9 @@ function invalid(problem: string): StoreError {
 function detailOf(error: unknown, uri: string): string {
   const text = error instanceof Error ? error.message : "";
   const authority = /^[^/]*\/\/(.*)@/s.exec(uri)?.[1];
+  // What stands between "//" and "@" is masked where this is shown, so the hint has none of that.
   const hint =
-    "expected mongodb://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE, with special characters percent-encoded";
+    "expected mongodb://HOST:PORT/DATABASE?OPTION=VALUE, with USER:PASSWORD@ before HOST if it wants a user, and special characters percent-encoded";
   if (text === "" || (authority !== undefined && repeats(text, authority))) return `is malformed; ${hint}`;
   return `is malformed: ${text.replaceAll(/\s+/g, " ").replace(/[.;]$/, "")}; ${hint}`;
 }
@@ -118,6 +120,21 @@ function checkConsistency({ options }: MongoClient): void {
   }
   if (!retryWrites) {
     throw weakening("retryWrites=false", "it would leave the outcome of writes unknown at every failover");
+  }
+}
+
+/** Refuses what the driver would refuse later, or what this service cannot work with. */
+function checkServiceability({ options }: MongoClient): void {
+  const { loadBalanced, maxPoolSize, minPoolSize } = options;
+  if (loadBalanced) {
+    throw invalid(
+      "has loadBalanced=true, but a load balancer hides which server is the primary; remove it, and name the servers themselves",
+    );
+  }
+  if (maxPoolSize !== 0 && minPoolSize > maxPoolSize) {
+    throw invalid(
+      `has minPoolSize=${minPoolSize}, but at most ${maxPoolSize} connections are made; lower it, or raise maxPoolSize`,
+    );
   }
 }
 

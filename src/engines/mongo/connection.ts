@@ -16,6 +16,7 @@ import {
   serverCode,
   translate,
 } from "./errors.js";
+import { IndexHints } from "./index-hints.js";
 import { Reigns } from "./reigns.js";
 import { TopologyWatch } from "./topology-watch.js";
 import { hostsOf } from "./unreachable-reason.js";
@@ -40,7 +41,7 @@ export interface Limits {
 
 /** How to connect. */
 export interface ConnectOptions {
-  /** How long to wait for a primary, in milliseconds. @default for ever */
+  /** How long to wait for a primary, and until all is prepared, in milliseconds. @default for ever */
   readonly timeoutMs?: number;
   /** Ends the attempt; connect() then throws its reason. */
   readonly signal?: AbortSignal;
@@ -51,6 +52,8 @@ export interface ConnectOptions {
 /** The engine's connection to MongoDB: one pool, whose primary it follows. */
 export interface MongoConnection {
   readonly client: MongoClient;
+  /** Indexes that calls name. */
+  readonly hints: IndexHints;
   /**
    * The database, with read concern majority (local on a standalone) and write concern majority with journal. Throws
    * before the connection is made.
@@ -77,7 +80,8 @@ export interface MongoConnection {
    * Runs driver calls on behalf of one caller, or of several who ask together. As many as the pool has connections
    * run at once, the rest wait in a queue, which they leave when their signal aborts. While a new primary is
    * elected, calls wait for it; if that takes too long, they are refused at once. Reads that lost their server are
-   * made again. The caller is answered as soon as its signal aborts, even if the driver call goes on.
+   * made again, and so are calls that are refused because an index that they name is gone. The caller is answered as
+   * soon as its signal aborts, even if the driver call goes on.
    *
    * @param work one driver call, or several of which the last alone writes: the error's outcome is that of the last
    * @throws StoreError translated from the driver's, with an outcome if `access` is "write"; or the signal's reason
@@ -125,6 +129,7 @@ export function createMongoConnection(options: MongoConnectionOptions): MongoCon
 
 class Connection implements MongoConnection {
   readonly client: MongoClient;
+  readonly hints = new IndexHints();
   readonly #settings: ClientSettings;
   readonly #onEvent: (event: MongoEvent) => void;
   readonly #watch: TopologyWatch;
@@ -168,14 +173,19 @@ class Connection implements MongoConnection {
     const start = { client: this.client, watch: this.#watch, onEvent: this.#onEvent };
     const ends = [this.#closed.signal, ...(options.signal === undefined ? [] : [options.signal])];
     const end = AbortSignal.any(ends);
-    const { replicated } = await connectClient(start, { ...options, signal: end });
-    this.#replicated = replicated;
-    this.#db = this.client.db(this.#settings.database, {
-      readPreference: "primary",
-      readConcern: new ReadConcern(replicated ? "majority" : "local"),
-      writeConcern: { w: "majority", journal: true },
+    await connectClient(start, {
+      ...options,
+      signal: end,
+      prepare: async ({ replicated }) => {
+        this.#replicated = replicated;
+        this.#db = this.client.db(this.#settings.database, {
+          readPreference: "primary",
+          readConcern: new ReadConcern(replicated ? "majority" : "local"),
+          writeConcern: { w: "majority", journal: true },
+        });
+        await options.prepare?.();
+      },
     });
-    if (options.prepare !== undefined) await untilAborted(options.prepare(), end);
     end.throwIfAborted();
     this.#open = true;
     const hosts = hostsOf(this.client.options);
@@ -200,6 +210,7 @@ class Connection implements MongoConnection {
     const deadline = performance.now() + MAX_TIME_MS;
     for (let attempt = 1; ; attempt += 1) {
       await this.#begin(access, signal, deadline);
+      const { losses } = this.hints;
       try {
         return await this.#work(access, work, signal, deadline);
       } catch (error) {
@@ -208,13 +219,20 @@ class Connection implements MongoConnection {
         const translated = translate(error, access);
         if (this.#closing !== undefined) throw duringClose(translated, access);
         this.#tell(translated);
-        const again = access === "read" && isTransient(error) && attempt <= MAX_REPEATS;
-        if (!again) throw translated;
+        const again = this.#isHintGone(error, losses) || (access === "read" && isTransient(error));
+        if (!again || attempt > MAX_REPEATS) throw translated;
       }
       await delay(attempt * REPEAT_PAUSE_MS, undefined, signal === undefined ? {} : { signal }).catch(() =>
         signal?.throwIfAborted(),
       );
     }
+  }
+
+  /** Whether a call may have been refused, before it did anything, for an index that it named. */
+  #isHintGone(error: unknown, lossesBefore: number): boolean {
+    if (serverCode(error) !== CODES.badValue) return false;
+    if (this.hints.losses === lossesBefore) this.hints.lose();
+    return this.hints.losses !== lossesBefore;
   }
 
   close(): Promise<void> {

@@ -6,6 +6,7 @@ import type { MongoCollection } from "./collection.js";
 import type { Limits } from "./connection.js";
 import { EXPIRED, inStore, keysIn, LIVE } from "./filters.js";
 import { rawBatches } from "./raw-cursor.js";
+import { readOptions } from "./read-options.js";
 import { splitDocument, textOf } from "./record.js";
 import { contextRange, STRAY } from "./store-names.js";
 
@@ -28,7 +29,7 @@ export function countKeys(
   const { key } = keysIn(prefix, undefined);
   return collection.connection.run(options, "read", async (limits) => {
     const count = (filter: Document): Promise<number> =>
-      collection.documents.countDocuments(filter, { ...readLimits(limits), ...collection.listIndex });
+      collection.documents.countDocuments(filter, { ...readOptions(limits), ...collection.listIndex });
     const expired = await readExpired(collection, { ...store, key, ...EXPIRED }, limits);
     const byIndex =
       expired !== undefined &&
@@ -36,12 +37,25 @@ export function countKeys(
       (scope.datasetId !== "" || !(await hasStray(collection, { store_name: storeName, key }, limits)));
     if (!byIndex) return count({ ...store, key, ...LIVE });
     const { $ne: _, ...range } = key;
-    return count({ ...store, ...contextRange(scope), key: { ...range, $nin: [STORE_KEY, ...expired] } });
+    const live = { ...store, ...contextRange(scope), key: { ...range, $nin: [STORE_KEY, ...expired] } };
+    return countEntries(collection, live, limits);
   });
 }
 
-function readLimits({ maxTimeMS, signal }: Limits) {
-  return { maxTimeMS, ...(signal !== undefined && { signal }) };
+/** Counts by the index alone, unless some documents of the collection have arrays in its fields: it does not know which. */
+async function countEntries(
+  { documents, listIndex }: MongoCollection,
+  filter: Document,
+  limits: Limits,
+): Promise<number> {
+  const isArrayed = { $or: ["$store_name", "$key", "$dataset_id"].map((field) => ({ $isArray: field })) };
+  const [counted] = await documents
+    .aggregate<{ readonly count: number }>(
+      [{ $match: filter }, { $group: { _id: null, count: { $sum: { $cond: [isArrayed, 0, 1] } } } }],
+      { ...readOptions(limits), ...listIndex },
+    )
+    .toArray();
+  return counted?.count ?? 0;
 }
 
 /** The keys of a filter; undefined if they are too many, or if one has no name that could be left out. */
@@ -55,7 +69,7 @@ async function readExpired(
     projection: { _id: 0, key: 1 },
     limit: MOST_EXPIRED + 1,
     batchSize: MOST_EXPIRED + 2,
-    ...readLimits(limits),
+    ...readOptions(limits),
   });
   const keys: string[] = [];
   for await (const batch of rawBatches(cursor)) {

@@ -7,12 +7,28 @@ import { databaseTime, waitUntilAfter } from "./clock.js";
 import type { MongoCollection } from "./collection.js";
 import { datasetOf, EVICTABLE, LIVE } from "./filters.js";
 import { rawBatches } from "./raw-cursor.js";
-import { isEvictable, type Place, placeOf, type RawDocument, splitDocument, timeOf } from "./record.js";
+import { readOptions } from "./read-options.js";
+import {
+  isEvictable,
+  nameOf,
+  type Place,
+  placeOf,
+  type RawDocument,
+  splitDocument,
+  timeOf,
+} from "./record.js";
 import { ofContext, ofStore, ofStoresNamed, type Selection } from "./selections.js";
 import { untilAborted } from "./until-aborted.js";
 
 /** Documents looked at, and deleted, by one command. */
 const SLICE = 1_000;
+/** Bytes of names in one command, unless a single document has more: other writers' may be long. */
+const SLICE_BYTES = 2 * 1024 * 1024;
+/**
+ * How long a write may take from when its time is taken to when it can be read, in ms: one under way when a deletion
+ * begins is not older than this.
+ */
+const UNDER_WAY_MS = 1_000;
 /** How often a slice is deleted again when nobody knows whether it was. */
 const MAX_REPEATS = 4;
 
@@ -34,13 +50,13 @@ interface Deletion {
   /** Whether the rest stays. */
   readonly evictableOnly: boolean;
   readonly options: CallOptions | undefined;
-  /** The database's clock when it began: what was written since is not older. */
-  readonly start: number;
+  /** By the database's clock: what was written before was there when the deletion began. */
+  readonly settled: number;
   /**
-   * What was not older even then, by name: what was written in the same millisecond, what was written so often that
-   * its versions are ahead of the clock, and what came from another clock.
+   * What was there, too, though not written before, by name: what was written shortly before, what was written so
+   * often that its versions are ahead of the clock, and what came from another clock.
    */
-  readonly ahead: ReadonlyMap<string, number>;
+  readonly recent: ReadonlyMap<string, number>;
 }
 
 /** Part of a selection, live ones only. */
@@ -58,10 +74,6 @@ interface Progress {
   readonly datasetIds: Set<string>;
 }
 
-function nameOf({ datasetId, storeName, key }: Place): string {
-  return `${datasetId}\0${storeName}\0${key}`;
-}
-
 /** Part of a filter: not written since a time. */
 function writtenBefore(time: number): Document {
   return {
@@ -73,34 +85,54 @@ function writtenAtOf({ updated_at: updatedAt, created_at: createdAt }: RawDocume
   return timeOf(updatedAt === undefined || updatedAt.type === BSON.NULL ? createdAt : updatedAt);
 }
 
-/** Documents of a filter; those that are none of the service's count, too, in `found`. */
+/** How many bytes a filter takes for a document's name. */
+function nameBytesOf({ place: { storeName, key } }: Candidate): number {
+  return Buffer.byteLength(storeName) + Buffer.byteLength(key);
+}
+
+/** What was read of a filter. */
+interface Reading {
+  readonly candidates: readonly Candidate[];
+  /** How many documents, those that are none of the service's included. */
+  readonly found: number;
+  /** Whether there may be more, since the names became too many bytes. */
+  readonly cut: boolean;
+}
+
+/** Documents of a filter, up to so many bytes of names. */
 function readCandidates(
   { connection, documents }: MongoCollection,
   filter: Document,
-  find: { readonly sort?: Document; readonly limit?: number; readonly hint?: string },
+  find: { readonly sort?: Document; readonly limit?: number },
+  mostBytes: number,
   options: CallOptions | undefined,
-): Promise<{ readonly candidates: readonly Candidate[]; readonly found: number }> {
-  return connection.run(options, "read", async ({ maxTimeMS, signal }) => {
+  selection?: Pick<Selection, "index">,
+): Promise<Reading> {
+  return connection.run(options, "read", async (limits) => {
     const cursor = documents.find(filter, {
       raw: true,
       projection: { value: 0 },
       batchSize: SLICE + 1,
-      maxTimeMS,
+      ...readOptions(limits),
       ...find,
-      ...(signal !== undefined && { signal }),
+      ...selection?.index,
     });
     const candidates: Candidate[] = [];
     let found = 0;
+    let nameBytes = 0;
     for await (const batch of rawBatches(cursor)) {
       found += batch.length;
       for (const bytes of batch) {
         const raw = splitDocument(bytes);
         const place = placeOf(raw);
         if (place === undefined) continue;
-        candidates.push({ place, writtenAt: writtenAtOf(raw), evictable: isEvictable(raw) });
+        const candidate = { place, writtenAt: writtenAtOf(raw), evictable: isEvictable(raw) };
+        candidates.push(candidate);
+        nameBytes += nameBytesOf(candidate);
       }
+      if (nameBytes > mostBytes) return { candidates, found, cut: true };
     }
-    return { candidates, found };
+    return { candidates, found, cut: false };
   });
 }
 
@@ -110,29 +142,37 @@ async function begin(
   evictableOnly: boolean,
   options: CallOptions | undefined,
 ): Promise<Deletion> {
-  const start = await databaseTime(collection, options);
-  const since = { $gte: new Date(start) };
+  const settled = (await databaseTime(collection, options)) - UNDER_WAY_MS;
+  const since = { $gte: new Date(settled) };
   const notOlder = { $or: [{ updated_at: since }, { updated_at: null, created_at: since }] };
-  const ahead = new Map<string, number>();
-  for (const filter of selection.filters(undefined)) {
-    const { candidates } = await readCandidates(collection, { ...filter, ...notOlder }, {}, options);
+  const recent = new Map<string, number>();
+  for (const { filter } of selection.ranges(undefined)) {
+    const all = { ...filter, ...notOlder };
+    const { candidates } = await readCandidates(collection, all, {}, Number.POSITIVE_INFINITY, options);
     for (const { place, writtenAt } of candidates) {
-      if (writtenAt !== undefined) ahead.set(nameOf(place), writtenAt);
+      if (writtenAt !== undefined) recent.set(nameOf(place), writtenAt);
     }
   }
-  return { collection, selection, evictableOnly, options, start, ahead };
+  return { collection, selection, evictableOnly, options, settled, recent };
 }
 
 async function readSlice(deletion: Deletion, after: Place | undefined): Promise<Slice> {
   const { collection, selection, options } = deletion;
   const candidates: Candidate[] = [];
   let found = 0;
-  for (const filter of selection.filters(after)) {
-    const find = { sort: selection.sort, limit: SLICE - found, ...selection.index };
-    const part = await readCandidates(collection, { ...filter, ...LIVE }, find, options);
+  for (const { filter, sort } of selection.ranges(after)) {
+    const find = { sort, limit: SLICE - found };
+    const part = await readCandidates(
+      collection,
+      { ...filter, ...LIVE },
+      find,
+      SLICE_BYTES,
+      options,
+      selection,
+    );
     for (const candidate of part.candidates) candidates.push(candidate);
     found += part.found;
-    if (found >= SLICE) return { candidates, full: true };
+    if (part.cut || found >= SLICE) return { candidates, full: true };
   }
   return { candidates, full: false };
 }
@@ -171,6 +211,22 @@ function isLost(error: unknown): boolean {
   return isStoreError(error, "DATABASE_UNREACHABLE") && error.outcome === "UNKNOWN";
 }
 
+/** Documents in parts whose names fit into one command. */
+function partsOf(candidates: readonly Candidate[]): readonly (readonly Candidate[])[] {
+  const parts: Candidate[][] = [];
+  let bytes = 0;
+  for (const candidate of candidates) {
+    const part = parts.at(-1);
+    bytes += nameBytesOf(candidate);
+    if (part !== undefined && bytes <= SLICE_BYTES) part.push(candidate);
+    else {
+      parts.push([candidate]);
+      bytes = nameBytesOf(candidate);
+    }
+  }
+  return parts;
+}
+
 /** Deletes what is chosen of a slice. To delete it again is safe: what was written since is not matched. */
 async function deleteChosen(
   deletion: Deletion,
@@ -178,7 +234,6 @@ async function deleteChosen(
   unchanged: Document,
   progress: Progress,
 ): Promise<void> {
-  if (chosen.length === 0) return;
   let lost = false;
   let deleted: number | undefined;
   for (let attempt = 1; deleted === undefined; attempt += 1) {
@@ -205,25 +260,27 @@ async function missing(
   chosen: readonly Candidate[],
 ): Promise<readonly Candidate[]> {
   const filter = selection.filterAt(chosen.map(({ place }) => place));
-  const { candidates } = await readCandidates(collection, filter, selection.index, options);
+  const none = Number.POSITIVE_INFINITY;
+  const { candidates } = await readCandidates(collection, filter, {}, none, options, selection);
   const left = new Set(candidates.map(({ place }) => nameOf(place)));
   return chosen.filter(({ place }) => !left.has(nameOf(place)));
 }
 
 /** Deletes slice by slice. */
 async function deleteAll(deletion: Deletion, progress: Progress): Promise<void> {
-  const { collection, evictableOnly, options, start, ahead } = deletion;
+  const { collection, evictableOnly, options, settled, recent } = deletion;
   let latest = 0;
   let after: Place | undefined;
   for (;;) {
     const { candidates, full } = await readSlice(deletion, after);
     const wanted = candidates.filter(({ evictable }) => evictable || !evictableOnly);
-    const older = wanted.filter(({ writtenAt }) => writtenAt === undefined || writtenAt < start);
+    const older = wanted.filter(({ writtenAt }) => writtenAt === undefined || writtenAt < settled);
     const newer = wanted.filter(
-      ({ place, writtenAt }) => writtenAt !== undefined && ahead.get(nameOf(place)) === writtenAt,
+      ({ place, writtenAt }) =>
+        writtenAt !== undefined && writtenAt >= settled && recent.get(nameOf(place)) === writtenAt,
     );
-    await deleteChosen(deletion, older, writtenBefore(start), progress);
-    await deleteChosen(deletion, newer, writtenAsThese(newer), progress);
+    for (const part of partsOf(older)) await deleteChosen(deletion, part, writtenBefore(settled), progress);
+    for (const part of partsOf(newer)) await deleteChosen(deletion, part, writtenAsThese(part), progress);
     for (const { writtenAt } of newer) latest = Math.max(latest, writtenAt ?? 0);
     if (!full) break;
     after = candidates.at(-1)?.place;

@@ -14,11 +14,14 @@ import {
 } from "bson";
 import { asBuffer, BSON, byteAt, cstringEnd, readInt32, VALUE_AT, valueEnd } from "../../value/bson-bytes.js";
 
+/** The largest value document that is decoded to save a round trip. */
+const DECODED_BYTES = 256 * 1024;
 /** Thrown for what the driver's serializer would not write as the same bytes. */
 const UNFAITHFUL = Symbol("unfaithful");
 const MAX_DATE = 8_640_000_000_000_000n;
 const NOT_A_NUMBER = 0x7ff8000000000000n;
-const SUBTYPE_BYTE_ARRAY = 2;
+/** The driver writes the first in another form, and the second only if it is a vector as it knows them. */
+const UNFAITHFUL_SUBTYPES: ReadonlySet<number> = new Set([Binary.SUBTYPE_BYTE_ARRAY, Binary.SUBTYPE_VECTOR]);
 
 /**
  * A value document as what the driver serializes to the same bytes: objects as Maps, which keep their order and every
@@ -35,6 +38,11 @@ export function driverValueOf(document: Uint8Array): { readonly value: unknown }
     if (error === UNFAITHFUL) return undefined;
     throw error;
   }
+}
+
+/** The same for values that are worth it: what is larger goes as it is, which takes one round trip more. */
+export function decodedForDriver(document: Uint8Array): { readonly value: unknown } | undefined {
+  return document.length <= DECODED_BYTES ? driverValueOf(document) : undefined;
 }
 
 function unfaithful(): never {
@@ -135,7 +143,7 @@ function dateAt(buf: Buffer, at: number): Date {
 
 function binaryAt(buf: Buffer, at: number, end: number): Binary {
   const subType = byteAt(buf, at + 4);
-  if (subType === SUBTYPE_BYTE_ARRAY) unfaithful();
+  if (UNFAITHFUL_SUBTYPES.has(subType)) unfaithful();
   return new Binary(new Uint8Array(buf.subarray(at + 5, end)), subType);
 }
 
@@ -144,4 +152,27 @@ function regexAt(buf: Buffer, at: number, end: number): BSONRegExp {
   const options = buf.toString("latin1", patternEnd + 1, end - 1);
   if (!/^i?l?m?s?u?x?$/.test(options)) unfaithful();
   return new BSONRegExp(buf.toString("utf8", at, patternEnd), options);
+}
+
+/**
+ * Whether a value has an array whose elements are not named 0, 1, 2, as some writers leave them: the database numbers
+ * them anew wherever an expression computes with the value.
+ */
+export function hasOddArrays(document: Uint8Array): boolean {
+  const buf = asBuffer(document);
+  return isOdd(buf, 0, document.length, false);
+}
+
+function isOdd(buf: Buffer, at: number, end: number, isArray: boolean): boolean {
+  let index = 0;
+  for (let pos = at + 4; pos < end - 1; index++) {
+    const type = byteAt(buf, pos);
+    const nameEnd = cstringEnd(buf, pos + 1, end);
+    if (isArray && buf.toString("latin1", pos + 1, nameEnd) !== String(index)) return true;
+    const next = valueEnd(buf, type, nameEnd + 1, end);
+    const nested = type === BSON.OBJECT || type === BSON.ARRAY;
+    if (nested && isOdd(buf, nameEnd + 1, next, type === BSON.ARRAY)) return true;
+    pos = next;
+  }
+  return false;
 }

@@ -11,8 +11,9 @@ import {
 import { countKeys } from "./count-keys.js";
 import * as deletions from "./deletions.js";
 import { databaseUnreachable, closing as shuttingDown } from "./errors.js";
-import { ensureIndexes } from "./indexes.js";
-import { batchDeleteKeys, batchSetKeys, type KeyWrites, openKeyWrites } from "./key-writes.js";
+import { watchIndexes } from "./index-watch.js";
+import { type Indexes, openIndexes } from "./indexes.js";
+import { batchDeleteKeys, type KeyWrites, openKeyWrites } from "./key-writes.js";
 import * as reads from "./reads.js";
 import { RunningCalls } from "./running-calls.js";
 import * as stores from "./stores.js";
@@ -52,6 +53,7 @@ interface Served {
   readonly documents: MongoCollection;
   readonly keyReads: reads.KeyReads;
   readonly keyWrites: KeyWrites;
+  readonly indexes: Indexes;
 }
 
 /** What the methods share. */
@@ -84,7 +86,7 @@ export function createMongoEngine(options: MongoEngineOptions): MongoEngine {
   const onEvent = options.onEvent ?? (() => undefined);
   const connection = createMongoConnection({ uri: options.uri, onEvent });
   const served = new Map<string, Served>();
-  let sweeper: Sweeper | undefined;
+  let upkeep: Sweeper | undefined;
   let closing: Promise<void> | undefined;
   const prepare = async (): Promise<void> => {
     for (const name of options.collections) served.set(name, await serve(connection, name, onEvent));
@@ -92,7 +94,7 @@ export function createMongoEngine(options: MongoEngineOptions): MongoEngine {
   const brief = new RunningCalls();
   const close = async (): Promise<void> => {
     await Promise.race([brief.settled(), delay(CLOSE_WITHIN_MS, undefined, { ref: false })]);
-    await sweeper?.close();
+    await upkeep?.close();
     // Whatever still runs ends with SHUTTING_DOWN.
     await connection.close();
     await brief.settled();
@@ -121,21 +123,36 @@ export function createMongoEngine(options: MongoEngineOptions): MongoEngine {
         ...(timeoutMs !== undefined && { timeoutMs }),
         ...(signal !== undefined && { signal }),
       });
-      sweeper = startSweeper(
-        [...served.values()].map(({ documents }) => documents),
-        {
-          ...(options.sweepIntervalMs !== undefined && { intervalMs: options.sweepIntervalMs }),
-          onError: (cause) =>
-            onEvent({
-              level: "error",
-              message: "expired documents could not be removed; it is tried again",
-              cause,
-            }),
-        },
-      );
+      upkeep = startUpkeep(connection, served, options);
     },
-    sweep: async () => sweeper?.sweep(),
+    sweep: async () => upkeep?.sweep(),
     close: () => (closing ??= close()),
+  };
+}
+
+/** Sweeps, and looks after the indexes. */
+function startUpkeep(
+  connection: MongoConnection,
+  served: ReadonlyMap<string, Served>,
+  { onEvent = () => undefined, sweepIntervalMs }: MongoEngineOptions,
+): Sweeper {
+  const watches = [...served].map(([collection, { indexes }]) =>
+    watchIndexes({ connection, collection, indexes, onEvent }),
+  );
+  const message = "expired documents could not be removed; it is tried again";
+  const sweeper = startSweeper(
+    [...served.values()].map(({ documents }) => documents),
+    {
+      ...(sweepIntervalMs !== undefined && { intervalMs: sweepIntervalMs }),
+      onError: (cause) => onEvent({ level: "error", message, cause }),
+    },
+  );
+  return {
+    sweep: () => sweeper.sweep(),
+    close: async () => {
+      for (const watch of watches) watch.close();
+      await sweeper.close();
+    },
   };
 }
 
@@ -144,12 +161,13 @@ async function serve(
   name: string,
   onEvent: (event: MongoEvent) => void,
 ): Promise<Served> {
-  const indexes = await ensureIndexes(connection, name, onEvent);
-  const collection = openCollection(connection, name, indexes);
+  const indexes = await openIndexes(connection, name, onEvent);
+  const collection = openCollection(connection, name, indexes.ready);
   return {
     documents: collection,
     keyReads: reads.openKeyReads(collection),
     keyWrites: openKeyWrites(collection),
+    indexes,
   };
 }
 
@@ -261,12 +279,12 @@ function listMethods({ collection }: Parts): ListMethods {
 
 type BatchMethods = Pick<Engine, "batchGetKeys" | "batchSetKeys" | "batchDeleteKeys">;
 
-function batchMethods({ collection }: Parts): BatchMethods {
+function batchMethods({ collection, served }: Parts): BatchMethods {
   return {
     batchGetKeys: async (scope, storeName, keys, values, options) =>
       reads.batchGetKeys(collection(scope.collection, options), scope, storeName, keys, values, options),
     batchSetKeys: async (scope, storeName, entries, options) =>
-      batchSetKeys(collection(scope.collection, options), scope, storeName, entries, options),
+      served(scope.collection, options).keyWrites.batchSetKeys(scope, storeName, entries, options),
     batchDeleteKeys: async (scope, storeName, keys, options) =>
       batchDeleteKeys(collection(scope.collection, options), scope, storeName, keys, options),
   };

@@ -20,6 +20,7 @@ export const RETRY_AFTER_MS = 1_000;
 
 /** The server's error codes that this engine tells apart; the server's error_codes.yml explains them. */
 export const CODES = {
+  badValue: 2,
   unauthorized: 13,
   authenticationFailed: 18,
   namespaceNotFound: 26,
@@ -27,6 +28,8 @@ export const CODES = {
   indexOptionsConflict: 85,
   indexKeySpecsConflict: 86,
   writeConflict: 112,
+  mechanismUnavailable: 334,
+  atlasError: 8_000,
   duplicateKey: 11_000,
   outOfDiskSpace: 14_031,
 } as const;
@@ -41,6 +44,15 @@ const SOCKET_CODES: ReadonlySet<unknown> = new Set(["EPIPE", "ECONNRESET", "ERR_
 const CURSOR_LOST: ReadonlySet<number> = new Set([43, 175, 237, 136, 11_601]);
 /** The document that a write would make is larger than MongoDB takes. */
 const TOO_LARGE: ReadonlySet<number> = new Set([10_334, 17_419, 17_420, 17_260]);
+/** No such user, a wrong password, a mechanism that is not enabled; Atlas has one code for many things. */
+const REFUSED: ReadonlySet<number> = new Set([
+  11,
+  CODES.authenticationFailed,
+  CODES.mechanismUnavailable,
+  CODES.atlasError,
+]);
+/** The driver's label of errors that a connection met before it could be used. */
+const HANDSHAKE = "HandshakeError";
 /** Its operator keeps users from writing, as during a migration. */
 const USER_WRITES_BLOCKED = 371;
 const QUOTA_EXCEEDED = 12_501;
@@ -81,6 +93,12 @@ export function serverCode(error: unknown): number | undefined {
   if (!(error instanceof MongoServerError)) return undefined;
   const code = Number(error.code);
   return Number.isNaN(code) ? undefined : code;
+}
+
+/** Whether a server lets a new connection's user not in: no other attempt helps until somebody mends that. */
+export function isRefused(error: unknown): error is MongoServerError {
+  if (!(error instanceof MongoServerError) || !error.hasErrorLabel(HANDSHAKE)) return false;
+  return REFUSED.has(serverCode(error) ?? 0);
 }
 
 /** Whether a read that failed so may well succeed when it is made again. */
@@ -178,7 +196,7 @@ function isAway(error: unknown): boolean {
   if (error instanceof MongoError && error.name === "MongoWaitQueueTimeoutError") return true;
   const code = serverCode(error);
   if (code === undefined) return false;
-  return AWAY.has(code) || code === CODES.maxTimeExpired || code === CODES.authenticationFailed;
+  return AWAY.has(code) || code === CODES.maxTimeExpired || isRefused(error);
 }
 
 function isClosed(error: unknown): boolean {

@@ -11,16 +11,28 @@ export const EXPIRED: Document = {
   $expr: { $lte: ["$expires_at", "$$NOW"] },
 };
 
-/** Part of a filter: what has not expired. */
-export const LIVE: Document = { $nor: [EXPIRED] };
+/**
+ * Documents whose name or context is an array, which are none of the service's. To MongoDB an array matches whatever
+ * one of its elements matches, so what looks for a name finds them, too.
+ */
+export const ARRAYED: readonly Document[] = ["store_name", "key", "dataset_id"].map((field) => ({
+  [field]: { $type: "array" },
+}));
+
+/** Part of a filter: what has not expired, whoever's it is. */
+export const UNEXPIRED: Document = { $nor: [EXPIRED] };
+
+/** Part of a filter by name or context: what has not expired. */
+export const LIVE: Document = { $nor: [EXPIRED, ...ARRAYED] };
 
 /** Part of a filter: what `clearCache` removes; documents from before policies have none, and go by their expiry. */
 export const EVICTABLE: Document = { $or: [{ policy: "evict" }, { expires_at: { $type: "date" } }] };
 
-/** Part of a filter over all contexts: documents of other shapes belong to nobody here. */
-export const KNOWN_CONTEXT: Document = {
-  $or: [{ dataset_id: null }, { dataset_id: { $type: "objectId" } }],
-};
+/** The least ObjectId. */
+export const LEAST_ID = ObjectId.createFromHexString("0".repeat(24));
+
+/** Part of a filter: keys that are strings; others make no store exist. */
+export const TEXT_KEY: Document = { key: { $gte: "" } };
 
 /** A context as documents name it; null also finds documents without the field, which older FiftyOne versions left out. */
 export function datasetOf(datasetId: string): ObjectId | null {

@@ -25,6 +25,8 @@ export const UNIQUE_INDEX: IndexDefinition = {
 
 /** The index that listings of stores and keys walk along. */
 export const LIST_INDEX = "dataset_store_key";
+/** The index by which what has expired is found. */
+export const EXPIRY_INDEX = "expires_at";
 
 /** FiftyOne's other indexes, by its names and definitions, and the one that listings of stores need. */
 export const OTHER_INDEXES: readonly IndexDefinition[] = [
@@ -35,7 +37,7 @@ export const OTHER_INDEXES: readonly IndexDefinition[] = [
     ofFiftyOne: false,
   },
   {
-    name: "expires_at",
+    name: EXPIRY_INDEX,
     key: { expires_at: 1 },
     expireAfterSeconds: 0,
     lack: "expired documents are found slowly, and stay on disk while no server runs",

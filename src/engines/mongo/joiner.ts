@@ -8,10 +8,17 @@ interface Member<Request, Answer> {
 /** How calls of one kind are joined. */
 export interface Joining<Request, Answer> {
   /** Groups under way at once. What comes meanwhile waits, and goes together. */
-  readonly lanes: number;
+  readonly lanes: () => number;
   /** The most requests in a group. */
   readonly most: () => number;
-  /** What a request may not share a group, or the time, with: its like waits. Undefined: it may with everything. */
+  /** The most requests that may wait. */
+  readonly mostWaiting: number;
+  /** The error for one too many. */
+  readonly busy: () => Error;
+  /**
+   * What a request may not share a group, or the time, with: its like waits until it is answered. Undefined: it may
+   * with everything.
+   */
   readonly claim?: (request: Request) => string;
   /** Answers each request, in order, by its answer or its error; a rejection counts for all of them. */
   readonly run: (requests: readonly Request[]) => Promise<readonly Settled<Answer>[]>;
@@ -20,13 +27,16 @@ export interface Joining<Request, Answer> {
 /** What became of one request of a group; a promise where it goes on by itself. */
 export type Settled<Answer> = { readonly answer: Answer | PromiseLike<Answer> } | { readonly error: unknown };
 
+/** How long a group holds its lane, in ms: who waits behind it is not to wait for a slow one. */
+const LANE_MS = 50;
+
 /**
  * Lets calls that come at the same moment go to the database together. A call waits only while others are on their
- * way, or for the end of the turn of the event loop that brought it; who comes alone goes alone.
+ * way, and not for long, or for the end of the turn of the event loop that brought it; who comes alone goes alone.
  */
 export class Joiner<Request, Answer> {
   readonly #joining: Joining<Request, Answer>;
-  #waiting: Member<Request, Answer>[] = [];
+  readonly #waiting = new Set<Member<Request, Answer>>();
   readonly #claimed = new Set<string>();
   #running = 0;
   #scheduled = false;
@@ -38,12 +48,13 @@ export class Joiner<Request, Answer> {
   /** Answers one request. An abort lets it go: at once if it waits, else its answer is not waited for. */
   join(request: Request, signal: AbortSignal | undefined): Promise<Answer> {
     signal?.throwIfAborted();
+    const { mostWaiting, busy } = this.#joining;
+    if (this.#waiting.size >= mostWaiting) throw busy();
     return new Promise((resolve, reject) => {
       const member = { request, resolve, reject };
       if (signal !== undefined) {
         const abort = (): void => {
-          const at = this.#waiting.indexOf(member);
-          if (at >= 0) this.#waiting.splice(at, 1);
+          this.#waiting.delete(member);
           reject(signal.reason);
         };
         const leaving =
@@ -56,13 +67,13 @@ export class Joiner<Request, Answer> {
         member.reject = leaving(reject);
         signal.addEventListener("abort", abort);
       }
-      this.#waiting.push(member);
+      this.#waiting.add(member);
       this.#schedule();
     });
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#running >= this.#joining.lanes) return;
+    if (this.#scheduled || this.#waiting.size === 0 || this.#running >= this.#joining.lanes()) return;
     this.#scheduled = true;
     // Calls that one packet brought are all here by then.
     setImmediate(() => {
@@ -72,10 +83,9 @@ export class Joiner<Request, Answer> {
   }
 
   #start(): void {
-    while (this.#running < this.#joining.lanes) {
+    while (this.#running < this.#joining.lanes()) {
       const group = this.#take();
       if (group.length === 0) return;
-      this.#running += 1;
       void this.#run(group);
     }
   }
@@ -83,43 +93,68 @@ export class Joiner<Request, Answer> {
   #take(): Member<Request, Answer>[] {
     const { most, claim } = this.#joining;
     const limit = most();
-    if (claim === undefined) return this.#waiting.splice(0, limit);
     const group: Member<Request, Answer>[] = [];
-    const left: Member<Request, Answer>[] = [];
     for (const member of this.#waiting) {
-      const name = claim(member.request);
-      if (group.length < limit && !this.#claimed.has(name)) {
+      if (group.length >= limit) break;
+      if (claim !== undefined) {
+        const name = claim(member.request);
+        if (this.#claimed.has(name)) continue;
         this.#claimed.add(name);
-        group.push(member);
-      } else {
-        left.push(member);
       }
+      this.#waiting.delete(member);
+      group.push(member);
     }
-    this.#waiting = left;
     return group;
   }
 
   async #run(group: readonly Member<Request, Answer>[]): Promise<void> {
-    const { claim, run } = this.#joining;
-    const requests = group.map(({ request }) => request);
+    const leave = this.#takeLane();
     try {
-      const settled = await run(requests);
-      group.forEach((member, index) => settle(member, settled[index]));
+      const settled = await this.#joining.run(group.map(({ request }) => request));
+      group.forEach((member, index) => this.#settle(member, settled[index]));
     } catch (error) {
-      for (const member of group) member.reject(error);
+      for (const member of group) this.#settle(member, { error });
     } finally {
-      if (claim !== undefined) for (const request of requests) this.#claimed.delete(claim(request));
-      this.#running -= 1;
-      if (this.#waiting.length > 0) this.#schedule();
+      leave();
     }
+  }
+
+  /** Answers what gives the lane back; the time does so, too. */
+  #takeLane(): () => void {
+    this.#running += 1;
+    let held = true;
+    const leave = (): void => {
+      if (!held) return;
+      held = false;
+      clearTimeout(timer);
+      this.#running -= 1;
+      this.#schedule();
+    };
+    const timer = setTimeout(leave, LANE_MS);
+    return leave;
+  }
+
+  #settle(member: Member<Request, Answer>, settled: Settled<Answer> | undefined): void {
+    if (settled !== undefined && "answer" in settled) {
+      member.resolve(settled.answer);
+      if (isPromise(settled.answer)) {
+        const release = (): void => this.#release(member.request);
+        settled.answer.then(release, release);
+        return;
+      }
+    } else {
+      member.reject(settled?.error ?? new Error("a joined call got no answer"));
+    }
+    this.#release(member.request);
+  }
+
+  #release(request: Request): void {
+    if (this.#joining.claim === undefined) return;
+    this.#claimed.delete(this.#joining.claim(request));
+    this.#schedule();
   }
 }
 
-function settle<Request, Answer>(
-  member: Member<Request, Answer>,
-  settled: Settled<Answer> | undefined,
-): void {
-  if (settled === undefined) member.reject(new Error("a joined call got no answer"));
-  else if ("answer" in settled) member.resolve(settled.answer);
-  else member.reject(settled.error);
+function isPromise<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof value === "object" && value !== null && "then" in value;
 }

@@ -1,10 +1,13 @@
 import type { Scope } from "../../store/document.js";
 import type { BatchEntry, CallOptions, SetResult, Write } from "../../store/engine.js";
 import { isStoreError, withOutcome } from "../../store/errors.js";
-import { type NewVersion, readSituations, replacement, type Situation } from "./changes.js";
+import { CallQueue } from "./call-queue.js";
+import { readSituations, replacement, writtenDocuments } from "./changes.js";
+import { MAX_TIME_MS } from "./client-settings.js";
 import { waitUntilAfter } from "./clock.js";
 import type { MongoCollection } from "./collection.js";
-import { translate } from "./errors.js";
+import { hasOddArrays } from "./driver-value.js";
+import { databaseBusy, translate } from "./errors.js";
 import { LIVE } from "./filters.js";
 import { Joiner, type Settled } from "./joiner.js";
 import { rawBatches } from "./raw-cursor.js";
@@ -23,8 +26,10 @@ const JOINED_BYTES = 16 * 1024;
 /** Entries of a batch that go in one command, and bytes of their values. */
 const CHUNK_ENTRIES = 50;
 const CHUNK_BYTES = 2 * 1024 * 1024;
-/** Commands of one batch under way at once. */
-const CHUNKS_AT_ONCE = 3;
+/** Commands of all batches under way at once. */
+const CHUNKS_AT_ONCE = 4;
+/** Sets, and parts of batches, that may wait for others. */
+const MAX_WAITING = 8_192;
 
 /** A set of one key. */
 interface SetRequest {
@@ -32,9 +37,16 @@ interface SetRequest {
   readonly write: Write;
 }
 
-/** Writes of single keys, which are joined where that changes no result. */
+/** Writes of a collection's keys, which go together where that changes no result. */
 export interface KeyWrites {
   setKey(target: Target, write: Write, options: CallOptions | undefined): Promise<SetResult>;
+  /** See Engine.batchSetKeys. */
+  batchSetKeys(
+    scope: Scope,
+    storeName: string,
+    entries: readonly BatchEntry[],
+    options: CallOptions | undefined,
+  ): Promise<readonly SetResult[]>;
 }
 
 /**
@@ -43,8 +55,10 @@ export interface KeyWrites {
  */
 export function openKeyWrites(collection: MongoCollection): KeyWrites {
   const joiner = new Joiner<SetRequest, SetResult>({
-    lanes: LANES,
+    lanes: () => LANES,
     most: () => MOST_KEYS,
+    mostWaiting: MAX_WAITING,
+    busy: () => databaseBusy("write"),
     claim: ({ target }) => nameOf(target),
     async run(requests) {
       const [only] = requests;
@@ -54,11 +68,16 @@ export function openKeyWrites(collection: MongoCollection): KeyWrites {
       return setTogether(collection, requests, undefined);
     },
   });
+  const turns = new CallQueue(CHUNKS_AT_ONCE, MAX_WAITING);
   return {
     setKey: (target, write, options) =>
-      write.value.length > JOINED_BYTES
+      write.value.length > JOINED_BYTES || hasOddArrays(write.value)
         ? setAlone(collection, target, write, options)
         : joiner.join({ target, write }, options?.signal),
+    batchSetKeys: (scope, storeName, entries, options) => {
+      const requests = entries.map(({ key, ...write }) => ({ target: { scope, storeName, key }, write }));
+      return setInChunks(collection, turns, requests, options);
+    },
   };
 }
 
@@ -68,19 +87,27 @@ async function setTogether(
   requests: readonly SetRequest[],
   options: CallOptions | undefined,
 ): Promise<readonly Settled<SetResult>[]> {
+  if (requests.length === 0) return [];
   const targets = requests.map(({ target }) => target);
   return collection.connection.run(options, "write", async (limits) => {
     const situations = await readSituations(collection, targets, false, limits);
     const versions = requests.map(({ write }, index) => replacement(at(situations, index), write));
     limits.signal?.throwIfAborted();
-    const results = await writeVersions(
-      collection,
-      versions.map(({ write }) => write),
-      limits,
+    const writes = versions.map(({ write }) => write);
+    const results = await writeVersions(collection, writes, limits);
+    const applied = versions.filter((_, index) => results[index] === "applied");
+    const documents = new Map(
+      (await writtenDocuments(collection, applied, limits)).map((document, index) => [
+        at(applied, index),
+        document,
+      ]),
     );
-    return requests.map((request, index) =>
-      settledOf(collection, request, at(situations, index), at(versions, index), at(results, index)),
-    );
+    return requests.map((request, index) => {
+      const document = documents.get(at(versions, index));
+      if (document === undefined) return unapplied(collection, request, at(results, index));
+      const created = !at(situations, index).live;
+      return { answer: { document: metadataOf(request.target, document), created } };
+    });
   });
 }
 
@@ -90,14 +117,11 @@ function at<T>(list: readonly T[], index: number): T {
   return item;
 }
 
-function settledOf(
+function unapplied(
   collection: MongoCollection,
   { target, write }: SetRequest,
-  { live }: Situation,
-  { document }: NewVersion,
   result: WriteResult,
 ): Settled<SetResult> {
-  if (result === "applied") return { answer: { document: metadataOf(target, document), created: !live } };
   if (typeof result === "object") return { error: translate(result.error, "write") };
   const alone = setAlone(collection, target, write, undefined);
   // Who left meanwhile, or fails by another entry of its batch, does not hear of its failure.
@@ -123,35 +147,52 @@ function chunksOf(entries: readonly SetRequest[]): SetRequest[][] {
   return chunk.length === 0 ? chunks : [...chunks, chunk];
 }
 
-/** See Engine.batchSetKeys. */
-export async function batchSetKeys(
+/** Sets part of a batch: those together that can be. */
+async function setChunkOf(
   collection: MongoCollection,
-  scope: Scope,
-  storeName: string,
-  entries: readonly BatchEntry[],
+  chunk: readonly SetRequest[],
+  options: CallOptions | undefined,
+): Promise<readonly Settled<SetResult>[]> {
+  const even = chunk.filter(({ write }) => !hasOddArrays(write.value));
+  if (even.length === chunk.length) return setTogether(collection, chunk, options);
+  const together = await setTogether(collection, even, options);
+  return chunk.map(
+    (request) =>
+      together[even.indexOf(request)] ?? {
+        answer: setAlone(collection, request.target, request.write, options),
+      },
+  );
+}
+
+/** Sets the keys of a batch, a part at a time; all batches share the turns. */
+async function setInChunks(
+  collection: MongoCollection,
+  turns: CallQueue,
+  requests: readonly SetRequest[],
   options: CallOptions | undefined,
 ): Promise<readonly SetResult[]> {
-  const chunks = chunksOf(entries.map(({ key, ...write }) => ({ target: { scope, storeName, key }, write })));
-  const results: (readonly SetResult[])[] = [];
-  let next = 0;
+  let failed = false;
   let written = false;
-  const lane = async (): Promise<void> => {
-    for (let index = next++; index < chunks.length; index = next++) {
-      const settled = await setTogether(collection, at(chunks, index), options);
+  const setChunk = async (chunk: readonly SetRequest[]): Promise<readonly SetResult[]> => {
+    if (!(await turns.enter(MAX_TIME_MS, options?.signal))) throw databaseBusy("write");
+    try {
+      if (failed) return [];
+      const settled = await setChunkOf(collection, chunk, options);
       written = true;
-      results[index] = await Promise.all(settled.map(unwrap));
+      return await Promise.all(settled.map(unwrap));
+    } catch (error) {
+      failed = true;
+      throw error;
+    } finally {
+      turns.release();
     }
   };
-  const lanes = await Promise.allSettled(Array.from({ length: CHUNKS_AT_ONCE }, () => lane().finally(stop)));
-  const failed = lanes.find((ended) => ended.status === "rejected");
-  if (failed === undefined) return results.flat();
+  const ended = await Promise.allSettled(chunksOf(requests).map(setChunk));
+  const errors: unknown[] = ended.flatMap((end) => (end.status === "rejected" ? [end.reason] : []));
+  if (errors.length === 0) return ended.flatMap((end) => (end.status === "fulfilled" ? end.value : []));
   // What one part did not do, another may have done.
-  throw written && isStoreError(failed.reason) ? withOutcome(failed.reason, "UNKNOWN") : failed.reason;
-
-  /** The first that fails ends the others, and so does the first that finds nothing left. */
-  function stop(): void {
-    next = chunks.length;
-  }
+  const worst = errors.find((error) => !isStoreError(error) || error.outcome !== "NOT_APPLIED") ?? errors[0];
+  throw written && isStoreError(worst) ? withOutcome(worst, "UNKNOWN") : worst;
 }
 
 async function unwrap<Answer>(settled: Settled<Answer>): Promise<Answer> {

@@ -57,3 +57,18 @@ export function ttlPipeline(ttlMs: number): Document[] {
 export function policyPipeline(policy: Policy): Document[] {
   return [{ $set: { policy, updated_at: UPDATED_AT, ...(policy === "persist" && { expires_at: null }) } }];
 }
+
+/** The fields of a document that is created as the command runs. */
+export function insertPipeline(value: unknown, policy: Policy, ttlMs: number | undefined): Document[] {
+  return [
+    {
+      $set: {
+        value: { $literal: value },
+        policy,
+        created_at: NOW,
+        updated_at: NOW,
+        expires_at: ttlMs === undefined ? null : { $add: [NOW, ttlMs] },
+      },
+    },
+  ];
+}

@@ -3,8 +3,10 @@ import type { KeyDocument, Scope } from "../../store/document.js";
 import type { BatchResult, CallOptions, Page, PageRequest, ValueRequest } from "../../store/engine.js";
 import { MAX_PAGE_BYTES } from "../../store/limits.js";
 import { isWritableKey, isWritableStoreName } from "../../store/names.js";
+import { damaged } from "../../value/bson-bytes.js";
 import type { MongoCollection } from "./collection.js";
 import type { Limits } from "./connection.js";
+import { databaseBusy } from "./errors.js";
 import { inStore, keysIn, LIVE } from "./filters.js";
 import { Joiner, type Settled } from "./joiner.js";
 import { rawBatches } from "./raw-cursor.js";
@@ -16,6 +18,8 @@ import { anyOf, byName, nameOf, type Target } from "./versions.js";
 const LANES = 2;
 /** The most keys in a group. */
 const MOST_KEYS = 64;
+/** Reads that may wait for others. */
+const MAX_WAITING = 8_192;
 /** Bytes that a group may be expected to bring, so that a small value never waits for many large ones. */
 const GROUP_BYTES = 512 * 1024;
 /** What a document takes in an answer besides its key and its value, in bytes. */
@@ -35,13 +39,18 @@ export interface KeyReads {
 /** Reads of a collection's keys: those that come at the same moment are one command. */
 export function openKeyReads(collection: MongoCollection): KeyReads {
   const size = collection.valueSize;
+  const mostValues = (): number => Math.min(MOST_KEYS, size.documentsIn(GROUP_BYTES));
+  const limits = { mostWaiting: MAX_WAITING, busy: () => databaseBusy("read") };
   const values = new Joiner<Target, KeyDocument | undefined>({
-    lanes: LANES,
-    most: () => Math.min(MOST_KEYS, size.documentsIn(GROUP_BYTES)),
+    ...limits,
+    // Groups of large values are small, so there are more of them.
+    lanes: () => Math.ceil((LANES * MOST_KEYS) / mostValues()),
+    most: mostValues,
     run: (targets) => readGroup(collection, targets, true, size),
   });
   const metadata = new Joiner<Target, KeyDocument | undefined>({
-    lanes: LANES,
+    ...limits,
+    lanes: () => LANES,
     most: () => MOST_KEYS,
     run: (targets) => readGroup(collection, targets, false, undefined),
   });
@@ -204,6 +213,12 @@ function liveKeys(scope: Scope, storeName: string, prefix: string, after: string
   return { ...inStore(scope, storeName), ...keysIn(prefix, after), ...LIVE };
 }
 
+/** Where the next page starts; documents whose keys nobody can name may have taken the room of others. */
+function nextAfter(last: string | undefined, more: boolean): string | undefined {
+  if (more && last === undefined) throw damaged();
+  return more ? last : undefined;
+}
+
 /** See Engine.listKeys. */
 export function listKeys(
   collection: MongoCollection,
@@ -217,14 +232,16 @@ export function listKeys(
     const reply = { projection: { _id: 0, key: 1 }, batchSize: limit + 2 };
     const items: string[] = [];
     let bytes = 0;
+    let found = 0;
     for await (const raw of listed(collection, page, reply, limits)) {
+      found += 1;
       if (items.length === limit || bytes > MAX_PAGE_BYTES) return { items, next: items.at(-1) };
       const key = textOf(raw.key);
       if (key === undefined) continue;
       items.push(key);
       bytes += key.length;
     }
-    return { items, next: undefined };
+    return { items, next: nextAfter(items.at(-1), found > limit) };
   });
 }
 
@@ -243,7 +260,9 @@ export function listValues(
     const reply = { projection: withValue ? {} : { value: 0 }, batchSize: Math.min(limit, expected) + 2 };
     const items: KeyDocument[] = [];
     let bytes = 0;
+    let found = 0;
     for await (const raw of listed(collection, page, reply, limits)) {
+      found += 1;
       const key = textOf(raw.key);
       if (key === undefined) continue;
       const taken = DOCUMENT_OVERHEAD_BYTES + key.length + (withValue ? valueBytes(raw) : 0);
@@ -254,6 +273,6 @@ export function listValues(
       }
       items.push(documentAt(raw, { scope, storeName, key }, withValue));
     }
-    return { items, next: undefined };
+    return { items, next: nextAfter(items.at(-1)?.key, found > limit) };
   });
 }

@@ -23,6 +23,8 @@ const FIELDS = [
   "expires_at",
   "policy",
   "value",
+  // Of no document: what a reply may add.
+  "now",
 ] as const;
 type Field = (typeof FIELDS)[number];
 
@@ -34,6 +36,18 @@ export interface Place {
   readonly datasetId: string;
   readonly storeName: string;
   readonly key: string;
+}
+
+/** A name for a place that no other place has. */
+export function nameOf({ datasetId, storeName, key }: Place): string {
+  return `${datasetId} ${storeName.length} ${storeName}${key}`;
+}
+
+/** The fields of a decoded document that mean something here. */
+export function knownFields(document: Readonly<Record<string, unknown>>): Partial<Record<Field, unknown>> {
+  return Object.fromEntries(
+    FIELDS.filter((field) => field in document).map((field) => [field, document[field]]),
+  );
 }
 
 /** `{value: null}`, for documents by other writers that have no value. */

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { MongoNetworkError } from "mongodb";
 import type { PrimaryState, TopologyWatch } from "./topology-watch.js";
@@ -81,10 +82,13 @@ export class Reigns {
 }
 
 function reignOf({ primary }: PrimaryState): Reign {
+  const over = new AbortController();
+  // Every call listens.
+  setMaxListeners(0, over.signal);
   return {
     // A member that is elected again reigns anew.
     name: primary && `${primary.address} ${primary.electionId?.toHexString() ?? ""}`,
-    over: new AbortController(),
+    over,
     confirmation: undefined,
     // Only a member of a replica set, as the driver sees it, is elected.
     confirmed: primary?.type !== "RSPrimary",

@@ -1,30 +1,39 @@
-import { type Document, ObjectId } from "mongodb";
+import type { Document } from "mongodb";
 import type { Scope } from "../../store/document.js";
 import type { MongoCollection } from "./collection.js";
-import { datasetOf, inStore } from "./filters.js";
+import { datasetOf, inStore, LEAST_ID, TEXT_KEY } from "./filters.js";
 import type { Place } from "./record.js";
-import { TEXT_KEY } from "./store-names.js";
 
-/** The least ObjectId. */
-const LEAST_ID = ObjectId.createFromHexString("0".repeat(24));
+/** A filter, and an order in which an index has what it finds. */
+export interface Range {
+  readonly filter: Document;
+  readonly sort: Document;
+}
 
 /** Documents that a deletion of many goes over, in the order of an index. */
 export interface Selection {
-  /** Filters for what comes after a place (undefined: for all), one after another. */
-  readonly filters: (after: Place | undefined) => readonly Document[];
-  readonly sort: Document;
+  /** What comes after a place (undefined: all), one range after another. */
+  readonly ranges: (after: Place | undefined) => readonly Range[];
   readonly index: { readonly hint?: string };
   /** A filter for what is at these places, and perhaps for more of the selection. */
   readonly filterAt: (places: readonly Place[]) => Document;
 }
 
+const BY_KEY = { key: 1 };
+
 /** The documents of a store. */
 export function ofStore(collection: MongoCollection, scope: Scope, storeName: string): Selection {
   const store = inStore(scope, storeName);
   return {
-    filters: (after) => [{ ...store, ...(after === undefined ? TEXT_KEY : { key: { $gt: after.key } }) }],
-    sort: { key: 1 },
-    index: collection.listIndex,
+    ranges: (after) => [
+      {
+        filter: { ...store, ...(after === undefined ? TEXT_KEY : { key: { $gt: after.key } }) },
+        sort: BY_KEY,
+      },
+    ],
+    get index() {
+      return collection.listIndex;
+    },
     filterAt: (places) => ({ ...store, key: keysOf(places) }),
   };
 }
@@ -33,15 +42,19 @@ export function ofStore(collection: MongoCollection, scope: Scope, storeName: st
 export function ofContext(collection: MongoCollection, scope: Scope): Selection {
   const context = { dataset_id: datasetOf(scope.datasetId) };
   return {
-    filters: (after) =>
-      after === undefined
-        ? [{ ...context, store_name: { $gte: "" }, ...TEXT_KEY }]
-        : [
-            { ...context, store_name: after.storeName, key: { $gt: after.key } },
-            { ...context, store_name: { $gt: after.storeName }, ...TEXT_KEY },
-          ],
-    sort: { store_name: 1, key: 1 },
-    index: collection.listIndex,
+    ranges: (after) => {
+      const sort = { store_name: 1, key: 1 };
+      if (after === undefined)
+        return [{ filter: { ...context, store_name: { $gte: "" }, ...TEXT_KEY }, sort }];
+      return [
+        // By key alone: the index has null and no field apart, and the server merges them in no longer order.
+        { filter: { ...context, store_name: after.storeName, key: { $gt: after.key } }, sort: BY_KEY },
+        { filter: { ...context, store_name: { $gt: after.storeName }, ...TEXT_KEY }, sort },
+      ];
+    },
+    get index() {
+      return collection.listIndex;
+    },
     filterAt: (places) => ({
       ...context,
       store_name: { $in: [...new Set(places.map(({ storeName }) => storeName))] },
@@ -54,14 +67,14 @@ export function ofContext(collection: MongoCollection, scope: Scope): Selection 
 export function ofStoresNamed(storeName: string): Selection {
   const stores = { store_name: storeName };
   return {
-    filters: (after) =>
-      after === undefined
-        ? [{ ...stores, ...TEXT_KEY }]
-        : [
-            { ...stores, key: after.key, dataset_id: idsAfter(after.datasetId) },
-            { ...stores, key: { $gt: after.key } },
-          ],
-    sort: { key: 1, dataset_id: 1 },
+    ranges: (after) => {
+      const sort = { key: 1, dataset_id: 1 };
+      if (after === undefined) return [{ filter: { ...stores, ...TEXT_KEY }, sort }];
+      return [
+        { filter: { ...stores, key: after.key, dataset_id: idsAfter(after.datasetId) }, sort },
+        { filter: { ...stores, key: { $gt: after.key } }, sort },
+      ];
+    },
     index: {},
     filterAt: (places) => ({
       ...stores,

@@ -6,7 +6,7 @@ export class SizeGuess {
   learn(bytes: number, documents: number): void {
     if (documents === 0) return;
     const mean = bytes / documents;
-    this.#bytes = mean > this.#bytes ? mean : this.#bytes * 0.9 + mean * 0.1;
+    this.#bytes = mean > this.#bytes ? mean : this.#bytes * 0.7 + mean * 0.3;
   }
 
   /** How many documents are about so many bytes; at least 1. */

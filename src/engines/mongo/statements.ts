@@ -1,4 +1,5 @@
 import { ObjectId } from "mongodb";
+import type { Policy } from "../../store/document.js";
 import { BSON } from "../../value/bson-bytes.js";
 import {
   arrayElement,
@@ -23,6 +24,8 @@ export interface VersionedWrite {
   readonly baseIsLive: boolean;
   /** A value that must still be the document's, whoever changed it without changing the version. */
   readonly baseValue: Element | "missing" | undefined;
+  /** Of an insert: to take its times from the database's clock as it is written, not from `set`. */
+  readonly atNow?: { readonly policy: Policy; readonly ttlMs: number | undefined };
   /** The fields to set; undefined: remove the document, which is to go alone. */
   readonly set: RawDocument | undefined;
 }
@@ -97,7 +100,7 @@ export function removalOf(write: VersionedWrite, base: RawDocument): Buffer {
  */
 export function loneStatementOf(write: VersionedWrite, set: RawDocument): Buffer {
   const { target, base } = write;
-  if (base === undefined) return insertOf(target, set);
+  if (base === undefined) return insertOf(write, set);
   return documentOf([
     ["q", objectElement([...identity(target), ...version(base), ...expressions(write)])],
     ["u", objectElement([["$set", objectElement(Object.entries(set))]])],
@@ -113,7 +116,7 @@ export function loneStatementOf(write: VersionedWrite, set: RawDocument): Buffer
  */
 export function groupStatementOf(write: VersionedWrite, set: RawDocument): Buffer {
   const { target, base } = write;
-  if (base === undefined) return insertOf(target, set);
+  if (base === undefined) return insertOf(write, set);
   const refusal: Field = ["$setOnInsert", objectElement([["_id", arrayElement([])]])];
   return documentOf([
     ["q", objectElement([...identity(target), ...version(base)])],
@@ -128,12 +131,37 @@ export function groupStatementOf(write: VersionedWrite, set: RawDocument): Buffe
 }
 
 /** An insert, which meets the unique index if a document is there. */
-function insertOf(target: Target, { _id: id = newId(), ...rest }: RawDocument): Buffer {
+function insertOf({ target, atNow }: VersionedWrite, { _id: id = newId(), ...rest }: RawDocument): Buffer {
+  const set = atNow === undefined ? objectElement(Object.entries(rest)) : setAtNow(rest, atNow.ttlMs);
+  const stage = objectElement([["$set", set]]);
   return documentOf([
     ["q", objectElement([["_id", id], ...identity(target)])],
-    ["u", objectElement([["$set", objectElement(Object.entries(rest))]])],
+    ["u", atNow === undefined ? stage : arrayElement([stage])],
     ["upsert", TRUE],
   ]);
+}
+
+/** The fields of a pipeline that takes its times from the database's clock as it writes. */
+function setAtNow(set: RawDocument, ttlMs: number | undefined): Element {
+  const expiresAt = ttlMs === undefined ? NULL : expression("$add", NOW, dateOffset(ttlMs));
+  return objectElement([
+    ...literalsOf(set),
+    ["created_at", NOW],
+    ["updated_at", NOW],
+    ["expires_at", expiresAt],
+  ]);
+}
+
+function dateOffset(ms: number): Element {
+  const bytes = Buffer.allocUnsafe(8);
+  bytes.writeBigInt64LE(BigInt(ms));
+  return { type: BSON.INT64, bytes };
+}
+
+function literalsOf(set: RawDocument): Field[] {
+  return Object.entries(set).map(
+    ([name, element]) => [name, objectElement([["$literal", element]])] as const,
+  );
 }
 
 /** The fields to set by a pipeline, which fails if the document has expired, or is none: an upsert may use no `$expr`. */
@@ -147,9 +175,6 @@ function unlessExpired({ expires_at: expiresAt = NULL, ...rest }: RawDocument): 
   const failure = objectElement([
     ["$toDate", expression("$concat", textElement("no date "), textElement("$store_name"))],
   ]);
-  const literals = Object.entries(rest).map(
-    ([name, element]) => [name, objectElement([["$literal", element]])] as const,
-  );
   const guarded = expression("$cond", unexpected, failure, objectElement([["$literal", expiresAt]]));
-  return objectElement([...literals, ["expires_at", guarded]]);
+  return objectElement([...literalsOf(rest), ["expires_at", guarded]]);
 }

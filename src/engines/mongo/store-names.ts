@@ -4,14 +4,11 @@ import type { CallOptions } from "../../store/engine.js";
 import type { MongoCollection } from "./collection.js";
 import type { Limits } from "./connection.js";
 import { serverCode } from "./errors.js";
-import { datasetOf, prefixEnd } from "./filters.js";
+import { datasetOf, LEAST_ID, prefixEnd, TEXT_KEY } from "./filters.js";
 import { rawBatches } from "./raw-cursor.js";
+import { readOptions } from "./read-options.js";
 import { splitDocument, textOf } from "./record.js";
 
-/** The least ObjectId. */
-const LEAST_ID = ObjectId.createFromHexString("0".repeat(24));
-/** Keys that are strings; others make no store exist. */
-export const TEXT_KEY: Document = { key: { $gte: "" } };
 /** Part of a filter: among what `contextRange` has of the empty context, what is of none. */
 export const STRAY: Document = { dataset_id: { $ne: null, $not: { $gte: LEAST_ID } } };
 /** The server's code where the names of a context are more than one reply holds. */
@@ -95,6 +92,26 @@ export async function strayNames(
   return new Set(
     await collection.connection.run(options, "read", (limits) => distinctNames(collection, STRAY, limits)),
   );
+}
+
+/**
+ * Whether the collection has, or had, documents whose name or context is an array: the server notes it with its index.
+ * True where nobody can tell.
+ */
+export function mayHaveArrays(
+  collection: MongoCollection,
+  options: CallOptions | undefined,
+): Promise<boolean> {
+  const { connection, documents } = collection;
+  return connection.run(options, "read", async ({ maxTimeMS }) => {
+    const { hint } = collection.listIndex;
+    if (hint === undefined) return true;
+    const find = { find: documents.collectionName, hint };
+    const plan = await connection.db.command({ explain: find, verbosity: "queryPlanner", maxTimeMS });
+    // Where in the plan it stands differs by version and topology.
+    const text = JSON.stringify(plan);
+    return text.includes('"isMultiKey":true') || !text.includes('"isMultiKey":false');
+  });
 }
 
 /** All names of a context in order; undefined if they are too many for one reply. */
@@ -232,7 +249,7 @@ export async function readDatasetStores(
 async function readSmallDatasets(
   { documents }: MongoCollection,
   { prefix, after, limit }: NameRange,
-  { maxTimeMS, signal }: Limits,
+  limits: Limits,
 ): Promise<{ readonly places: readonly StorePlace[]; readonly large: string | undefined }> {
   const ids = after === undefined ? { $gte: LEAST_ID } : { $gt: ObjectId.createFromHexString(after) };
   const cursor = documents.aggregate<{ readonly _id: unknown; readonly names: { readonly _id: unknown }[] }>(
@@ -252,10 +269,9 @@ async function readSmallDatasets(
       { $project: { "names._id": 1 } },
     ],
     {
-      maxTimeMS,
+      ...readOptions(limits),
       enableUtf8Validation: false,
       batchSize: Math.min(limit, CONTEXTS),
-      ...(signal && { signal }),
     },
   );
   const places: StorePlace[] = [];

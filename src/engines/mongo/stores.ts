@@ -3,16 +3,25 @@ import type { Scope, StoreDocument, StoreOwnDocument } from "../../store/documen
 import type { CallOptions, GlobalCursor, Page, PageRequest } from "../../store/engine.js";
 import { STORE_KEY } from "../../store/limits.js";
 import type { MongoCollection } from "./collection.js";
-import { datasetOf, EXPIRED, identityOf, inStore, LIVE } from "./filters.js";
+import { datasetOf, EXPIRED, identityOf, inStore, LIVE, TEXT_KEY } from "./filters.js";
 import { rawBatches } from "./raw-cursor.js";
-import { contextOf, placeOf, type RawDocument, splitDocument, storeOwnDocumentOf, textOf } from "./record.js";
+import { readOptions } from "./read-options.js";
+import {
+  contextOf,
+  nameOf,
+  placeOf,
+  type RawDocument,
+  splitDocument,
+  storeOwnDocumentOf,
+  textOf,
+} from "./record.js";
 import {
   mayBeBroken,
+  mayHaveArrays,
   readDatasetStores,
   readNames,
   type StorePlace,
   strayNames,
-  TEXT_KEY,
 } from "./store-names.js";
 
 /** Stores looked at in parallel, to see whether they have anything live. */
@@ -22,16 +31,15 @@ const CHECKS_AT_ONCE = 16;
 function readFirst(
   { connection, documents }: MongoCollection,
   filter: Document,
-  find: { readonly projection?: Document; readonly hint?: string },
+  find: () => { readonly projection?: Document; readonly hint?: string },
   options: CallOptions | undefined,
 ): Promise<RawDocument | undefined> {
-  return connection.run(options, "read", async ({ maxTimeMS, signal }) => {
+  return connection.run(options, "read", async (limits) => {
     const cursor = documents.find(filter, {
       raw: true,
       limit: 1,
-      maxTimeMS,
-      ...find,
-      ...(signal !== undefined && { signal }),
+      ...readOptions(limits),
+      ...find(),
     });
     for await (const [first] of rawBatches(cursor)) if (first !== undefined) return splitDocument(first);
     return undefined;
@@ -46,7 +54,7 @@ export async function hasStore(
   options: CallOptions | undefined,
 ): Promise<boolean> {
   const filter = { ...inStore(scope, storeName), ...TEXT_KEY, ...LIVE };
-  const find = { projection: { _id: 1 }, ...collection.listIndex };
+  const find = () => ({ projection: { _id: 1 }, ...collection.listIndex });
   return (await readFirst(collection, filter, find, options)) !== undefined;
 }
 
@@ -57,7 +65,7 @@ async function hasKeys(
   options: CallOptions | undefined,
 ): Promise<boolean> {
   const filter = { ...inStore(scope, storeName), key: { $gte: "", $ne: STORE_KEY }, ...LIVE };
-  const find = { projection: { _id: 1 }, ...collection.listIndex };
+  const find = () => ({ projection: { _id: 1 }, ...collection.listIndex });
   return (await readFirst(collection, filter, find, options)) !== undefined;
 }
 
@@ -81,7 +89,7 @@ function readContexts(
   limit: number,
   options: CallOptions | undefined,
 ): Promise<readonly (string | undefined)[]> {
-  return connection.run(options, "read", async ({ maxTimeMS, signal }) => {
+  return connection.run(options, "read", async (limits) => {
     const filter = { store_name: storeName, ...TEXT_KEY, ...LIVE };
     const projection = { _id: 0, dataset_id: 1 };
     const contexts: (string | undefined)[] = [];
@@ -89,8 +97,7 @@ function readContexts(
       raw: true,
       projection,
       limit,
-      maxTimeMS,
-      ...(signal !== undefined && { signal }),
+      ...readOptions(limits),
     });
     for await (const batch of rawBatches(cursor)) {
       for (const bytes of batch) contexts.push(contextOf(splitDocument(bytes).dataset_id));
@@ -110,7 +117,7 @@ export async function getStore(
   const { datasetId } = scope;
   const readOwn = async (): Promise<StoreOwnDocument | undefined> => {
     const filter = { ...identityOf(scope, storeName, STORE_KEY), ...LIVE };
-    const raw = await readFirst(collection, filter, {}, options);
+    const raw = await readFirst(collection, filter, () => ({}), options);
     return raw && storeOwnDocumentOf(raw, true);
   };
   const own = await readOwn();
@@ -122,9 +129,11 @@ export async function getStore(
 
 /**
  * The stores that may have nothing live: those with an expired document, by context, and in the empty context those
- * with documents that are of no context. Whatever is listed afterwards, and is not among them, exists.
+ * with documents that are of no context; all, if documents may have arrays for names. Whatever is listed afterwards,
+ * and is not among them, exists.
  */
 interface Doubts {
+  readonly all: boolean;
   readonly expired: ReadonlyMap<string, ReadonlySet<string>>;
   readonly stray: ReadonlySet<string>;
 }
@@ -136,11 +145,12 @@ async function readDoubts(
   options: CallOptions | undefined,
 ): Promise<Doubts> {
   const withEmptyContext = datasetId === undefined || datasetId === "";
-  const [expired, stray] = await Promise.all([
+  const [all, expired, stray] = await Promise.all([
+    mayHaveArrays(collection, options),
     readExpired(collection, options),
     withEmptyContext ? strayNames(collection, options) : new Set<string>(),
   ]);
-  return { expired, stray };
+  return { all, expired, stray };
 }
 
 /** The stores of all contexts that have expired documents: few, since those are soon removed. */
@@ -148,7 +158,7 @@ function readExpired(
   { connection, documents }: MongoCollection,
   options: CallOptions | undefined,
 ): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
-  return connection.run(options, "read", async ({ maxTimeMS, signal }) => {
+  return connection.run(options, "read", async (limits) => {
     // No condition on the context: the only index that serves is then the one by expiry.
     const cursor = documents.aggregate(
       [
@@ -156,7 +166,7 @@ function readExpired(
         { $group: { _id: { dataset_id: "$dataset_id", store_name: "$store_name" } } },
         { $replaceRoot: { newRoot: "$_id" } },
       ],
-      { raw: true, maxTimeMS, ...(signal !== undefined && { signal }) },
+      { raw: true, ...readOptions(limits) },
     );
     const expired = new Map<string, Set<string>>();
     for await (const batch of rawBatches(cursor)) {
@@ -178,11 +188,12 @@ async function existing(
   collection: MongoCollection,
   scopeOf: (datasetId: string) => Scope,
   places: readonly StorePlace[],
-  { expired, stray }: Doubts,
+  { all, expired, stray }: Doubts,
   options: CallOptions | undefined,
 ): Promise<readonly StorePlace[]> {
   const doubtful = places.filter(
     ({ datasetId, storeName }) =>
+      all ||
       expired.get(datasetId)?.has(storeName) === true ||
       (datasetId === "" && stray.has(storeName)) ||
       mayBeBroken(storeName),
@@ -265,13 +276,9 @@ export async function listStoresGlobal(
   const places = await existing(collection, scopeOf, page, doubts, options);
   const own = await readOwnDocuments(collection, places, options);
   return {
-    items: places.map((place) => ({ ...place, own: own.get(nameOf(place)) })),
+    items: places.map((place) => ({ ...place, own: own.get(nameOf({ ...place, key: STORE_KEY })) })),
     next: found.length > limit ? page.at(-1) : undefined,
   };
-}
-
-function nameOf({ datasetId, storeName }: StorePlace): string {
-  return `${datasetId}/${storeName}`;
 }
 
 /** The documents of stores that have one, without metadata. */
@@ -287,12 +294,11 @@ async function readOwnDocuments(
     dataset_id: { $in: [...new Set(places.map(({ datasetId }) => datasetId))].map(datasetOf) },
     ...LIVE,
   };
-  return connection.run(options, "read", async ({ maxTimeMS, signal }) => {
+  return connection.run(options, "read", async (limits) => {
     const cursor = documents.find(filter, {
       raw: true,
       projection: { value: 0 },
-      maxTimeMS,
-      ...(signal !== undefined && { signal }),
+      ...readOptions(limits),
     });
     const own = new Map<string, StoreOwnDocument>();
     for await (const batch of rawBatches(cursor)) {

@@ -9,6 +9,8 @@ import { untilAborted } from "./until-aborted.js";
 const INTERVAL_MS = 200;
 /** The time until the next look after a fault, in ms. */
 const PAUSE_MS = 1_000;
+/** The least time between two looks without an index by expiry, since each goes over all documents, in ms. */
+const SCAN_INTERVAL_MS = 60_000;
 /** About how many documents one command removes. */
 const BATCH = 1_000;
 
@@ -42,15 +44,18 @@ export function startSweeper(collections: readonly MongoCollection[], options: S
 }
 
 /** How long until the next document expires, in ms by the database's clock; undefined if none will. */
-function untilNextExpiry(
-  { connection, documents }: MongoCollection,
-  options: CallOptions,
-): Promise<number | undefined> {
+function untilNextExpiry(collection: MongoCollection, options: CallOptions): Promise<number | undefined> {
+  const { connection, documents } = collection;
   return connection.run(options, "read", async ({ maxTimeMS }) => {
     const next = await documents.findOne(
       { expires_at: { $type: "date" } },
-      // The sort is that of the only index that serves.
-      { sort: { expires_at: 1 }, projection: { _id: 0, expires_at: 1, now: "$$NOW" }, maxTimeMS },
+      {
+        sort: { expires_at: 1 },
+        projection: { _id: 0, expires_at: 1, now: "$$NOW" },
+        maxTimeMS,
+        // By its name, so that whoever drops the collection, and all indexes with it, is found out at the next look.
+        ...collection.expiryIndex,
+      },
     );
     const expiresAt: unknown = next?.["expires_at"];
     const now: unknown = next?.["now"];
@@ -59,23 +64,22 @@ function untilNextExpiry(
 }
 
 /** Removes about a batch of what has expired, and answers whether there may be more. */
-async function removeBatch(
-  { connection, documents }: MongoCollection,
-  options: CallOptions,
-): Promise<boolean> {
+async function removeBatch(collection: MongoCollection, options: CallOptions): Promise<boolean> {
+  const { connection, documents } = collection;
   const last = await connection.run(options, "read", ({ maxTimeMS }) =>
     documents.findOne(EXPIRED, {
       sort: { expires_at: 1 },
       skip: BATCH - 1,
       projection: { _id: 0, expires_at: 1 },
       maxTimeMS,
+      ...collection.expiryIndex,
     }),
   );
   const upTo: Document = last === null ? {} : { $lte: last["expires_at"] };
   // By expiry, not by `_id`: other writers' may be anything. What has a new expiry by now is not matched.
   const filter = { ...EXPIRED, expires_at: { ...upTo, $type: "date" } };
   await connection.run(options, "write", ({ maxTimeMS }) =>
-    untilAborted(documents.deleteMany(filter, { maxTimeMS }), connection.lost),
+    untilAborted(documents.deleteMany(filter, { maxTimeMS, ...collection.expiryIndex }), connection.lost),
   );
   return last !== null;
 }
@@ -89,6 +93,8 @@ class Work implements Sweeper {
   #timer: NodeJS.Timeout | undefined;
   #last: Promise<void> = Promise.resolve();
   #failed = false;
+  /** When to look although there is no index, by performance.now(). */
+  #scanAt = 0;
 
   constructor(collection: MongoCollection, { intervalMs = INTERVAL_MS, onError }: SweeperOptions) {
     this.#collection = collection;
@@ -124,6 +130,10 @@ class Work implements Sweeper {
   /** Removes what is due, and answers when to look again. */
   async #look(): Promise<number> {
     const { signal } = this.#closing;
+    if (this.#collection.expiryIndex.hint === undefined) {
+      if (performance.now() < this.#scanAt) return this.#intervalMs;
+      this.#scanAt = performance.now() + SCAN_INTERVAL_MS;
+    }
     let due = await untilNextExpiry(this.#collection, { signal });
     if (due !== undefined && due <= 0) {
       await this.#removeDue();

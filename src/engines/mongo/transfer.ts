@@ -15,12 +15,13 @@ import {
 } from "../../store/transfer.js";
 import { BSON } from "../../value/bson-bytes.js";
 import { dateElement, documentOf, NULL, textElement, valueElement } from "./bson-document.js";
-import { waitUntilAfter } from "./clock.js";
+import { askTime, waitUntilAfter } from "./clock.js";
 import type { MongoCollection } from "./collection.js";
 import type { Limits } from "./connection.js";
 import { driverValueOf } from "./driver-value.js";
 import { translate } from "./errors.js";
-import { EXPIRED, LIVE } from "./filters.js";
+import { EXPIRED, UNEXPIRED } from "./filters.js";
+import { readOptions } from "./read-options.js";
 import {
   type Place,
   placeOf,
@@ -32,7 +33,7 @@ import {
 } from "./record.js";
 import type { VersionedWrite } from "./statements.js";
 import { type WriteResult, writeVersions } from "./versioned-writes.js";
-import { readVersions, type Target, wasLive } from "./versions.js";
+import { readVersions, type Target, type Version, wasLive } from "./versions.js";
 
 /** Documents in one reply. */
 const READ_LIMIT = 1000;
@@ -104,6 +105,14 @@ function toArchived(raw: RawDocument, { datasetId, storeName, key }: Place): Arc
   };
 }
 
+/** Where a part begins. */
+interface Position {
+  /** The last `_id` before it that the driver can name; undefined: there is none. */
+  readonly last: { readonly value: unknown } | undefined;
+  /** How many documents stand between, which can only be counted. */
+  readonly skip: number;
+}
+
 /**
  * See Archive.read: in the order of `_id`, the one index that every collection has, and that names every document once.
  * Each part is a query of its own, so that a failover in between does no harm.
@@ -112,16 +121,20 @@ async function* readParts(
   collection: MongoCollection,
   options: CallOptions | undefined,
 ): AsyncGenerator<ArchivePart, void, undefined> {
-  let last: { readonly value: unknown } | undefined;
+  let position: Position = { last: undefined, skip: 0 };
   for (;;) {
     const replies = await collection.connection.run(options, "read", (limits) =>
-      readBehind(collection, last, limits),
+      readBehind(collection, position, limits),
     );
     if (replies.length === 0) return;
     const raws = replies.map(splitDocument);
     // Where the next part starts must be told to the driver, which does not know every type that an `_id` may have.
-    while (raws.length > 0 && (last = idOf(raws.at(-1))) === undefined) raws.pop();
-    if (last === undefined) throw unknownId(collection);
+    const index = raws.findLastIndex((raw) => idOf(raw) !== undefined);
+    if (index < 0) position = { last: position.last, skip: position.skip + raws.length };
+    else {
+      raws.length = index + 1;
+      position = { last: idOf(raws[index]), skip: 0 };
+    }
     const documents: ArchivedDocument[] = [];
     for (const raw of raws) {
       const place = placeOf(raw);
@@ -135,29 +148,22 @@ function idOf(raw: RawDocument | undefined): { readonly value: unknown } | undef
   return raw?._id && driverValueOf(documentOf([["value", raw._id]]));
 }
 
-function unknownId({ documents }: MongoCollection): StoreError {
-  return new StoreError(
-    "INTERNAL",
-    `the collection ${documents.collectionName} has too many documents whose _id is of a deprecated type; give them another _id`,
-  );
-}
-
-/** One reply with the live documents behind an `_id`: as many as the server puts into one. */
+/** One reply with the live documents from a position on: as many as the server puts into one. */
 async function readBehind(
   { documents }: MongoCollection,
-  last: { readonly value: unknown } | undefined,
-  { maxTimeMS, signal }: Limits,
+  { last, skip }: Position,
+  limits: Limits,
 ): Promise<Buffer[]> {
-  const filter = last === undefined ? LIVE : { $and: [LIVE, behind(last.value)] };
+  const filter = last === undefined ? UNEXPIRED : { $and: [UNEXPIRED, behind(last.value)] };
   const found = documents.find(filter, {
     raw: true,
     hint: { _id: 1 },
     sort: { _id: 1 },
+    skip,
     limit: READ_LIMIT,
     batchSize: READ_LIMIT,
     singleBatch: true,
-    maxTimeMS,
-    ...(signal !== undefined && { signal }),
+    ...readOptions(limits),
   });
   return (await found.toArray()) as unknown as Buffer[];
 }
@@ -195,17 +201,12 @@ async function writeChunk(
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
     const open = items.filter(({ outcome }) => outcome === undefined);
     if (open.length === 0) return items.flatMap(({ outcome }) => outcome ?? []);
-    const versions = await collection.connection.run(options, "read", (limits) =>
-      readVersions(
-        collection,
-        open.map(({ target }) => target),
-        true,
-        limits,
-      ),
-    );
-    const due = open.flatMap(
-      (item, index) => decide(item, versions.documents[index], versions.now, mode) ?? [],
-    );
+    const targets = open.map(({ target }) => target);
+    const { now, versions } = await collection.connection.run(options, "read", async (limits) => ({
+      now: await askTime(collection, limits.maxTimeMS),
+      versions: await readVersions(collection, targets, true, limits),
+    }));
+    const due = open.flatMap((item, index) => decide(item, versions[index], now, mode) ?? []);
     if (due.length === 0) continue;
     const results = await collection.connection.run(options, "write", (limits) =>
       writeVersions(
@@ -221,7 +222,7 @@ async function writeChunk(
     });
     const latest = Math.max(...due.map(({ write }) => timeOf(write.base?.updated_at) ?? 0));
     // What follows must be later than what was replaced, too, which may have been ahead of the clock.
-    if (latest >= versions.now) await waitUntilAfter(collection, latest, options?.signal);
+    if (latest >= now) await waitUntilAfter(collection, latest, options?.signal);
   }
   throw new StoreError(
     "DATABASE_CONFLICT",
@@ -238,14 +239,9 @@ interface Due {
 }
 
 /** Settles a document that is not to be written; answers how to write one that is. */
-function decide(
-  item: Item,
-  found: RawDocument | undefined,
-  now: number,
-  mode: TransferMode,
-): Due | undefined {
+function decide(item: Item, found: Version | undefined, now: number, mode: TransferMode): Due | undefined {
   const { document, target } = item;
-  const stored = wasLive(found, now) ? found : undefined;
+  const stored = found !== undefined && wasLive(found) ? found.document : undefined;
   if (document.expiresAt !== undefined && document.expiresAt <= now) item.outcome = "expired";
   else if (stored === undefined) item.outcome = "missing";
   else {
@@ -256,7 +252,7 @@ function decide(
   if (!missing && !(item.outcome === "differs" && mode === "overwrite")) return undefined;
   item.outcome = undefined;
   // Should it expire just then, what is written in its place is right all the same.
-  const base = { base: found, baseIsLive: false, baseValue: undefined };
+  const base = { base: found?.document, baseIsLive: false, baseValue: undefined };
   return {
     item,
     write: { target, ...base, set: fieldsOf(document) },

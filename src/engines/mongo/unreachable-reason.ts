@@ -1,4 +1,12 @@
-import type { MongoOptions, ServerDescription, TopologyDescription } from "mongodb";
+import {
+  MongoError,
+  MongoNetworkError,
+  type MongoOptions,
+  MongoServerError,
+  type ServerDescription,
+  type TopologyDescription,
+} from "mongodb";
+import { isRefused, serverCode } from "./errors.js";
 
 /** Where the driver was told to look, without any secret. */
 export function hostsOf(options: MongoOptions): string {
@@ -28,8 +36,9 @@ export function unreachableReason(
   return what.length > 0 ? [...new Set(what)].join("; ") : undefined;
 }
 
-/** Why an error keeps the driver from a server, by the system's code. */
+/** Why an error keeps the driver from a server, by its type and its code, or the system's. */
 export function failureReason(host: string, error: unknown): string {
+  if (isRefused(error)) return refusal(host);
   const code = systemCode(error);
   switch (code) {
     case "ENOTFOUND":
@@ -46,7 +55,7 @@ export function failureReason(host: string, error: unknown): string {
     case "EHOSTUNREACH":
       return `no route leads to ${host}`;
     case undefined:
-      return `${host} does not answer`;
+      return withoutSystemCode(host, error);
     default:
       return /CERT|SIGNATURE|ISSUER|TLS|SSL|EPROTO/.test(code)
         ? `no TLS connection to ${host} can be made (${code}); check the tls settings in the URI and the certificates`
@@ -54,12 +63,28 @@ export function failureReason(host: string, error: unknown): string {
   }
 }
 
+/** What a server does that lets the user not in. */
+export function refusal(host: string): string {
+  return `${host} refuses the user or its password; check both, and authSource, in the URI`;
+}
+
+function withoutSystemCode(host: string, error: unknown): string {
+  if (error instanceof MongoServerError) {
+    const { codeName } = error;
+    return `${host} answers with error ${serverCode(error) ?? "without a code"}${typeof codeName === "string" ? ` (${codeName})` : ""}`;
+  }
+  if (error instanceof MongoError && !(error instanceof MongoNetworkError)) {
+    return `no connection to ${host} can be made (${error.name})`;
+  }
+  return `${host} does not answer`;
+}
+
 function failureOf({ address, error }: ServerDescription): string {
   return failureReason(address, error);
 }
 
 /** The system's code of an error, or of what caused it. */
-function systemCode(error: unknown): string | undefined {
+export function systemCode(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   return "code" in error && typeof error.code === "string" ? error.code : systemCode(error.cause);
 }

@@ -43,9 +43,9 @@ export function writeVersions(
     const all = writes.map((_, index) => index);
     if (all.length === 1) return send(all);
     try {
-      return await send(all, groupTimeMs);
+      // Without retryable writes nobody could tell which of them were carried out in time.
+      return await send(all, write.isRetryable ? groupTimeMs : undefined);
     } catch (error) {
-      // Without retryable writes nobody could tell which of them were carried out.
       if (serverCode(error) !== CODES.maxTimeExpired || !write.isRetryable) throw error;
       if (isCarriedOut(error)) return await send(all);
     }

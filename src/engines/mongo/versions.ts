@@ -1,6 +1,5 @@
-import type { Document } from "mongodb";
+import { type Document, ObjectId } from "mongodb";
 import type { Scope } from "../../store/document.js";
-import { askTime } from "./clock.js";
 import type { MongoCollection } from "./collection.js";
 import type { Limits } from "./connection.js";
 import { inStore } from "./filters.js";
@@ -14,11 +13,10 @@ export interface Target {
   readonly key: string;
 }
 
-/** What documents were there at one time of the database's clock, expired ones included. */
-export interface Versions {
+/** A document, expired or not, and the database's clock when it was read. */
+export interface Version {
+  readonly document: RawDocument;
   readonly now: number;
-  /** One per target, in order; undefined where there is no document. */
-  readonly documents: readonly (RawDocument | undefined)[];
 }
 
 /** A name for a key that no other key of the collection has. */
@@ -58,39 +56,67 @@ export function byName(replies: readonly Buffer[]): Map<string, RawDocument> {
   return found;
 }
 
+/** The fields that tell a version, with the time of the command. */
+const VERSION = {
+  _id: 1,
+  store_name: 1,
+  key: 1,
+  dataset_id: 1,
+  created_at: 1,
+  updated_at: 1,
+  expires_at: 1,
+  policy: 1,
+  now: "$$NOW",
+};
+
 /**
- * Reads what is there now, to decide on a write.
+ * Reads what is there now, to decide on a write; one version per target, in order, undefined where there is none.
  *
  * @param withValue for the targets of a comparison
  */
 export async function readVersions(
-  collection: MongoCollection,
+  { connection, documents }: MongoCollection,
   targets: readonly Target[],
   withValue: boolean,
-  limits: Limits,
-): Promise<Versions> {
-  const options = {
-    raw: true,
-    batchSize: targets.length + 1,
-    maxTimeMS: limits.maxTimeMS,
-    signal: collection.connection.lost,
-    ...(!withValue && { projection: { value: 0 } }),
-  };
-  await collection.connection.confirmed();
-  const [now, replies] = await untilAborted(
-    Promise.all([
-      askTime(collection, limits.maxTimeMS),
-      collection.documents.find(anyOf(targets), options).toArray(),
-    ]),
-    options.signal,
-  );
+  { maxTimeMS }: Limits,
+): Promise<readonly (Version | undefined)[]> {
+  await connection.confirmed();
+  const signal = connection.lost;
+  const projection = withValue ? { ...VERSION, value: 1 } : VERSION;
+  const options = { raw: true, batchSize: targets.length + 1, maxTimeMS, signal, projection };
+  const replies = await untilAborted(documents.find(anyOf(targets), options).toArray(), signal);
   const found = byName(replies as unknown as Buffer[]);
-  return { now, documents: targets.map((target) => found.get(nameOf(target))) };
+  return targets.map((target) => {
+    const { now, ...document } = found.get(nameOf(target)) ?? {};
+    return now === undefined ? undefined : { document, now: timeOf(now) ?? 0 };
+  });
 }
 
-/** Whether a document was live at a time. */
-export function wasLive(document: RawDocument | undefined, now: number): document is RawDocument {
-  if (document === undefined) return false;
+/** Whether a document was live when it was read. */
+export function wasLive({ document, now }: Version): boolean {
   const expiresAt = timeOf(document.expires_at);
   return expiresAt === undefined || expiresAt > now;
+}
+
+/**
+ * When documents were created, of those that are still there, by the hex digits of their ids, which are ObjectIds.
+ */
+export async function readCreationTimes(
+  { connection, documents }: MongoCollection,
+  targets: readonly Target[],
+  ids: readonly string[],
+  { maxTimeMS }: Limits,
+): Promise<ReadonlyMap<string, number>> {
+  await connection.confirmed();
+  const signal = connection.lost;
+  const filter = { ...anyOf(targets), _id: { $in: ids.map((id) => ObjectId.createFromHexString(id)) } };
+  const options = { raw: true, batchSize: ids.length + 1, maxTimeMS, signal, projection: { created_at: 1 } };
+  const replies = await untilAborted(documents.find(filter, options).toArray(), signal);
+  const times = new Map<string, number>();
+  for (const reply of replies as unknown as Buffer[]) {
+    const { _id: id, created_at: createdAt } = splitDocument(reply);
+    const time = timeOf(createdAt);
+    if (id !== undefined && time !== undefined) times.set(id.bytes.toString("hex"), time);
+  }
+  return times;
 }

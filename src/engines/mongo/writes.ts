@@ -1,4 +1,3 @@
-import { serialize } from "bson";
 import type { Document } from "mongodb";
 import type { KeyDocument, Policy, Scope, StoreDocument } from "../../store/document.js";
 import type {
@@ -17,37 +16,31 @@ import { type Element, NULL } from "./bson-document.js";
 import { change, conditionalVersion, type Decision, replacement, versionOf } from "./changes.js";
 import { waitUntilAfter } from "./clock.js";
 import type { MongoCollection } from "./collection.js";
-import { driverValueOf } from "./driver-value.js";
-import { identityOf, LIVE } from "./filters.js";
-import { findAndModify } from "./find-and-modify.js";
+import { decodedForDriver } from "./driver-value.js";
+import { CODES, serverCode } from "./errors.js";
+import { ARRAYED, identityOf, LIVE } from "./filters.js";
+import { findAndModify, rawOf, sendFindAndModify } from "./find-and-modify.js";
 import { policyPipeline, setPipeline, ttlPipeline } from "./pipelines.js";
 import {
   etagOf,
   keyDocumentOf,
   type RawDocument,
-  splitDocument,
   storeOwnDocumentOf,
   timeOf,
   valueBytes,
   valueOf,
 } from "./record.js";
+import { changeUnlessTaken, orTaken } from "./taken-keys.js";
 import type { Target } from "./versions.js";
 
-/** Values up to this size are decoded for the driver, which saves a round trip; larger ones go as they are. */
-const DECODED_BYTES = 256 * 1024;
+/** How often an upsert that met another one is repeated. */
+const UPSERT_ATTEMPTS = 5;
 /** Bytes of a document for the two values of a comparison: what MongoDB takes, less what stands around them. */
 const COMPARED_BYTES = 16 * 1024 * 1024 - 16 * 1024;
+
 /** The domain's view of a version, without its value. */
 export function metadataOf({ scope, storeName, key }: Target, raw: RawDocument): KeyDocument {
   return keyDocumentOf(raw, { datasetId: scope.datasetId, storeName, key }, false);
-}
-
-/**
- * A document that the driver decoded, as a reply in raw form would be. The answer to a command that was sent again
- * ignores the projection: it comes with the value, which may not be one that the driver can serialize.
- */
-function rawOf({ value: _value, ...decoded }: Document): RawDocument {
-  return splitDocument(Buffer.from(serialize(decoded)));
 }
 
 /** Sets one key by itself: in one round trip, unless its value cannot go through the driver as it is. */
@@ -57,7 +50,7 @@ export async function setAlone(
   write: Write,
   options: CallOptions | undefined,
 ): Promise<SetResult> {
-  const decoded = write.value.length <= DECODED_BYTES ? driverValueOf(write.value) : undefined;
+  const decoded = decodedForDriver(write.value);
   if (decoded === undefined) return setOverVersion(collection, target, write, options);
   const raw = await upsert(collection, target, setPipeline(decoded.value, write), options);
   const document = metadataOf(target, raw.document);
@@ -70,12 +63,12 @@ function setOverVersion(
   write: Write,
   options: CallOptions | undefined,
 ): Promise<SetResult> {
-  return change(collection, target, false, options, (situation) => {
-    const version = replacement(situation, write);
-    return {
-      write: version.write,
-      answer: { document: metadataOf(target, version.document), created: !situation.live },
-    };
+  return changeUnlessTaken(collection, target, options, (situation) => {
+    const answered = (document: RawDocument): SetResult => ({
+      document: metadataOf(target, document),
+      created: !situation.live,
+    });
+    return { version: replacement(situation, write), answered };
   });
 }
 
@@ -85,19 +78,26 @@ function upsert(
   pipeline: Document[],
   options: CallOptions | undefined,
 ): Promise<{ readonly document: RawDocument; readonly inserted: boolean }> {
-  const query = identityOf(target.scope, target.storeName, target.key);
-  return findAndModify(
-    collection,
-    { query, update: pipeline, upsert: true, new: true, fields: { value: 0 } },
-    options,
-    (reply) => {
-      if (reply["value"] === null) throw new Error("an upsert answered without its document");
-      return {
-        document: rawOf(reply["value"]),
-        inserted: reply["lastErrorObject"].updatedExisting === false,
-      };
-    },
-  );
+  const query = { ...identityOf(target.scope, target.storeName, target.key), $nor: ARRAYED };
+  const fields = { query, update: pipeline, upsert: true, new: true, fields: { value: 0 } };
+  const answer = collection.connection.run(options, "write", async (limits) => {
+    for (let attempt = 1; ; attempt++) {
+      limits.signal?.throwIfAborted();
+      try {
+        const { value, lastErrorObject } = await sendFindAndModify(collection, fields, limits);
+        if (value === null) throw new Error("an upsert answered without its document");
+        return { document: rawOf(value), inserted: lastErrorObject.updatedExisting === false };
+      } catch (error) {
+        // Two upserts of a new key met.
+        if (serverCode(error) !== CODES.duplicateKey || attempt === UPSERT_ATTEMPTS) throw error;
+      }
+    }
+  });
+  return orTaken(collection, target, options, answer);
+}
+
+function won(target: Target): (document: RawDocument) => ConditionalSetResult {
+  return (document) => ({ set: true, document: metadataOf(target, document) });
 }
 
 /** See Engine.setKeyIfAbsent. */
@@ -107,12 +107,11 @@ export function setKeyIfAbsent(
   write: Write,
   options: CallOptions | undefined,
 ): Promise<ConditionalSetResult> {
-  return change(collection, target, false, options, (situation): Decision<ConditionalSetResult> => {
+  return changeUnlessTaken(collection, target, options, (situation): Decision<ConditionalSetResult> => {
     const { document, live } = situation;
     if (document !== undefined && live)
       return { answer: { set: false, document: metadataOf(target, document) } };
-    const version = replacement(situation, write);
-    return { write: version.write, answer: { set: true, document: metadataOf(target, version.document) } };
+    return { version: replacement(situation, write), answered: won(target) };
   });
 }
 
@@ -133,7 +132,7 @@ export function compareAndSetKey(
     const version = conditionalVersion(situation, write, byValue ? (raw.value ?? "missing") : undefined);
     const bytes = byValue ? valueBytes(raw) + write.value.length : 0;
     if (bytes > COMPARED_BYTES) throw expectedAndValueTooLarge(bytes);
-    return { write: version.write, answer: { set: true, document: metadataOf(target, version.document) } };
+    return { version, answered: won(target) };
   });
 }
 
@@ -184,10 +183,9 @@ function deleteVersion(
   return change(collection, target, false, options, ({ document, live, now }): Decision<Deletion> => {
     if (document === undefined || !live || etagOf(document) !== etag) return { answer: { deleted: false } };
     const updatedAt = timeOf(document.updated_at) ?? 0;
-    return {
-      write: { target, base: document, baseIsLive: true, baseValue: undefined, set: undefined },
-      answer: { deleted: true, ahead: updatedAt >= now ? updatedAt : undefined },
-    };
+    const write = { target, base: document, baseIsLive: true, baseValue: undefined, set: undefined };
+    const deletion = { deleted: true, ahead: updatedAt >= now ? updatedAt : undefined };
+    return { version: { write, document }, answered: () => deletion };
   });
 }
 
@@ -235,15 +233,14 @@ export async function createStore(
 ): Promise<StoreDocument> {
   const target = { scope, storeName, key: STORE_KEY };
   const value: Element = metadata === undefined ? NULL : { type: BSON.OBJECT, bytes: asBuffer(metadata) };
-  const created = await change(
+  const created = await changeUnlessTaken(
     collection,
     target,
-    false,
     options,
     (situation): Decision<RawDocument | undefined> => {
       if (situation.live) return { answer: undefined };
       const version = versionOf(situation, value, policy, undefined);
-      return { write: version.write, answer: { ...version.document, value } };
+      return { version, answered: (document) => ({ ...document, value }) };
     },
   );
   if (created === undefined) throw storeAlreadyExists(storeName);

@@ -7,6 +7,7 @@ import { leavesOut } from "../left-out.js";
 import { tempDir } from "../temp-dir.js";
 import { databaseUri } from "./database-uri.js";
 import { findMongod } from "./mongod-binary.js";
+import { startOlderServer } from "./older-server.js";
 import { startStandalone } from "./replica-set.js";
 
 const run = promisify(execFile);
@@ -25,7 +26,9 @@ async function find(environment: Record<string, string>): Promise<string> {
 
 describe.skipIf(leavesOut("mongodb"))("the search for a MongoDB", LIMIT, () => {
   test("says each way to provide one, and why each failed, where there is none", async () => {
-    const printed = await find({ ...NO_DOCKER, PATH: tempDir() });
+    // An empty variable counts as unset.
+    const empty = { EXECUTION_STORE_TEST_MONGODB_URI: "", EXECUTION_STORE_TEST_MONGODB: "" };
+    const printed = await find({ ...NO_DOCKER, ...empty, PATH: tempDir() });
     for (const way of [
       "EXECUTION_STORE_TEST_MONGODB_URI=mongodb://",
       "a mongod on the PATH",
@@ -47,6 +50,13 @@ describe.skipIf(leavesOut("mongodb"))("the search for a MongoDB", LIMIT, () => {
     expect(await find({ ...NO_DOCKER, EXECUTION_STORE_TEST_MONGODB_URI: uri })).toMatch(
       /^MongoDB for tests: \d+\.\d+\.\d+ at the URI in EXECUTION_STORE_TEST_MONGODB_URI$/,
     );
+    await using older = await startOlderServer(standalone.port, 13);
+    const olderUri = `mongodb://127.0.0.1:${older.port}/`;
+    const refused = await find({ ...NO_DOCKER, EXECUTION_STORE_TEST_MONGODB_URI: olderUri });
+    expect(refused).toContain(
+      "uri: the MongoDB at the URI in EXECUTION_STORE_TEST_MONGODB_URI is older than 6.0; name another",
+    );
+    expect(refused).not.toContain("docker: ");
     await standalone.kill();
     const printed = await find({ ...NO_DOCKER, EXECUTION_STORE_TEST_MONGODB_URI: uri });
     expect(printed).toContain("uri: connect ECONNREFUSED");

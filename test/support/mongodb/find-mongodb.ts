@@ -14,6 +14,8 @@ const URI = "EXECUTION_STORE_TEST_MONGODB_URI";
 const WAY = "EXECUTION_STORE_TEST_MONGODB";
 const WAYS = ["uri", "mongod", "docker", "pypi"] as const;
 const REACH_LIMIT_MS = 5_000;
+/** What MongoDB 6.0 says of itself. */
+const WIRE_VERSION_6_0 = 17;
 
 /** A way to have a MongoDB, in the order in which they are tried. */
 type Way = (typeof WAYS)[number];
@@ -57,7 +59,7 @@ export async function findMongodb(
     } catch (error) {
       reasons.push(`${way}: ${messageOf(error)}`);
       // What the user names must not be passed over.
-      if (way === "uri" && environment[URI] !== undefined) break;
+      if (way === "uri" && named(environment) !== undefined) break;
     }
   }
   throw new Error(`${INSTRUCTIONS}\nTried in vain:\n${reasons.map((reason) => `  ${reason}`).join("\n")}`);
@@ -76,7 +78,7 @@ function forcedWay(environment: NodeJS.ProcessEnv): Way | undefined {
 async function open(way: Way, environment: NodeJS.ProcessEnv, parent: string): Promise<FoundMongodb> {
   switch (way) {
     case "uri":
-      return reach(environment[URI]);
+      return reach(named(environment));
     case "mongod":
       return start(await findMongodOnPath(), "the one on the PATH", parent);
     case "docker":
@@ -91,10 +93,20 @@ async function open(way: Way, environment: NodeJS.ProcessEnv, parent: string): P
   }
 }
 
+/** The URI of the environment; an empty variable counts as unset. */
+function named(environment: NodeJS.ProcessEnv): string | undefined {
+  return environment[URI] === "" ? undefined : environment[URI];
+}
+
 async function reach(uri: string | undefined): Promise<FoundMongodb> {
   if (uri === undefined) throw new Error(`${URI} is not set`);
   await using client = new MongoClient(uri, { serverSelectionTimeoutMS: REACH_LIMIT_MS });
-  const { version } = await client.db("admin").command({ buildInfo: 1 });
+  const admin = client.db("admin");
+  const { maxWireVersion } = await admin.command({ hello: 1 });
+  if (maxWireVersion < WIRE_VERSION_6_0) {
+    throw new Error(`the MongoDB at the URI in ${URI} is older than 6.0; name another`);
+  }
+  const { version } = await admin.command({ buildInfo: 1 });
   const description = `${version} at the URI in ${URI}`;
   return { uri, description, temporary: false, close: async () => {} };
 }

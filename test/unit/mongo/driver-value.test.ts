@@ -30,6 +30,12 @@ test("what the driver gets serializes to the same bytes", () => {
   );
 });
 
+test("vectors are not left to the driver, which takes none that is not as it knows them", () => {
+  const [length, subtype] = [[4, 0, 0, 0], 9];
+  expect(driverValueOf(raw(5, [...length, subtype, 0x10, 7, 0, 255]))).toBeUndefined();
+  expect(driverValueOf(raw(5, [...length, subtype, 3, 0, 1, 2]))).toBeUndefined();
+});
+
 test("names that look like numbers keep their order", () => {
   const document = documentOf([
     1,

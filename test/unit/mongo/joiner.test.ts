@@ -2,15 +2,19 @@ import { expect, test } from "vitest";
 import { Joiner, type Settled } from "../../../src/engines/mongo/joiner.js";
 
 /** Groups that end when the test says so. */
-function controlled(options: { lanes?: number; most?: number; claim?: (request: string) => string } = {}) {
+function controlled(
+  options: { lanes?: number; most?: number; mostWaiting?: number; claim?: (request: string) => string } = {},
+) {
   const groups: {
     requests: readonly string[];
     end: (settled?: readonly Settled<string>[]) => void;
     fail: (error: unknown) => void;
   }[] = [];
   const joiner = new Joiner<string, string>({
-    lanes: options.lanes ?? 1,
+    lanes: () => options.lanes ?? 1,
     most: () => options.most ?? 64,
+    mostWaiting: options.mostWaiting ?? 100,
+    busy: () => new Error("too many wait"),
     ...(options.claim !== undefined && { claim: options.claim }),
     run: (requests) =>
       new Promise((resolve, reject) => {
@@ -138,4 +142,48 @@ test("an abort lets a waiting call go before it is sent, and one under way witho
 test("an aborted signal is refused at once", () => {
   const { joiner } = controlled();
   expect(() => joiner.join("a", AbortSignal.abort(new Error("left")))).toThrow("left");
+});
+
+test("a slow group gives its lane back, and its name only when it has ended", async () => {
+  const { joiner, groups } = controlled({ claim: (request) => request });
+  const slow = joiner.join("a", undefined);
+  await turns();
+  const again = joiner.join("a", undefined);
+  const other = joiner.join("b", undefined);
+  await expect.poll(() => groups.length).toBe(2);
+  expect(groups[1]?.requests).toEqual(["b"]);
+  groups[1]?.end();
+  expect(await other).toBe("b!");
+  await turns();
+  expect(groups).toHaveLength(2);
+  groups[0]?.end();
+  expect(await slow).toBe("a!");
+  await turns();
+  groups[2]?.end();
+  expect(await again).toBe("a!");
+});
+
+test("a name is held until an answer that comes later", async () => {
+  const { joiner, groups } = controlled({ claim: (request) => request });
+  const late = joiner.join("a", undefined);
+  await turns();
+  let answer: (text: string) => void = nothing;
+  groups[0]?.end([{ answer: new Promise<string>((resolve) => (answer = resolve)) }]);
+  const again = joiner.join("a", undefined);
+  await turns();
+  expect(groups).toHaveLength(1);
+  answer("late");
+  expect(await late).toBe("late");
+  await turns();
+  groups[1]?.end();
+  expect(await again).toBe("a!");
+});
+
+test("one too many is turned away", async () => {
+  const { joiner, groups } = controlled({ mostWaiting: 2 });
+  const answers = Promise.all(["a", "b"].map((request) => joiner.join(request, undefined)));
+  expect(() => joiner.join("c", undefined)).toThrow("too many wait");
+  await turns();
+  groups[0]?.end();
+  expect(await answers).toEqual(["a!", "b!"]);
 });
