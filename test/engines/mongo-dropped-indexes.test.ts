@@ -93,6 +93,27 @@ describe.skipIf(leavesOut("mongodb"))("indexes that somebody drops", () => {
     expect(await read()).toBeNull();
   });
 
+  it("are made although somebody drops one under construction", async () => {
+    await using deployment = await startReplicaSet({
+      members: 1,
+      args: ["--setParameter", "enableTestCommands=1"],
+    });
+    const connection = await open(deployment.uri);
+    const { events, indexes } = await keep(connection, 600_000);
+    const documents = connection.db.collection(COLLECTION);
+    await documents.insertOne({ store_name: "s", key: "k" });
+    await documents.dropIndex("policy");
+    // As who drops it, or the collection, at that moment ends its construction.
+    await connection.client.db("admin").command({
+      configureFailPoint: "failCommand",
+      mode: { times: 1 },
+      data: { failCommands: ["createIndexes"], errorCode: 276 },
+    });
+    await indexes.look();
+    expect(await namesOf(connection)).toEqual(EXPECTED);
+    expect(messages(events).at(-1)).toBe("collection things has its indexes again: policy");
+  });
+
   it("leave a refusal for another reason what it is", async () => {
     const connection = await openFresh();
     const { indexes } = await keep(connection);

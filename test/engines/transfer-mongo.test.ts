@@ -131,6 +131,8 @@ describe.skipIf(leavesOut("mongodb"))("MongoDB", () => {
     const { archive, collection } = await open();
     const dataset = new ObjectId();
     const hour = new Date(Date.now() + 3_600_000);
+    // Or the database removes what has expired before it is counted.
+    await collection.dropIndex("expires_at");
     await collection.insertMany([
       old("bare"),
       old("null", {

@@ -18,6 +18,9 @@ const REFUSED_PAUSE_MS = 60_000;
 /** The same as a multiple of what the attempt took: with duplicates in its way it reads the collection up to there. */
 const REFUSED_PAUSE_FACTOR = 100;
 
+/** Of constructions that were ended by who dropped the index, the collection or the database: nothing against another. */
+const BUILD_ENDED: ReadonlySet<number> = new Set([26, 215, 276]);
+
 type Connection = Pick<MongoConnection, "client" | "db" | "replicated">;
 
 /** One collection, what is known of its indexes, and who hears of them. */
@@ -288,7 +291,7 @@ async function build(subject: Subject, definitions: readonly IndexDefinition[]):
   const startedAt = performance.now();
   try {
     // Repeated, it waits for a construction that is under way: so a lost connection does no harm.
-    await persistently(() => connection.db.command(command), closed);
+    await persistently(() => connection.db.command(command), closed, BUILD_ENDED);
     for (const { name } of definitions) setReady(subject, name, name);
   } catch (error) {
     const code = serverCode(error);
@@ -328,13 +331,17 @@ function levelOf(definition: IndexDefinition): "warn" | "error" {
   return definition === UNIQUE_INDEX ? "error" : "warn";
 }
 
-/** Makes a call again and again while the database is away; closing the indexes, or the connection, ends that. */
-async function persistently<T>(call: () => Promise<T>, closed: AbortSignal): Promise<T> {
+/** Makes a call again and again while the database is away, and after the server's `others` codes; closing the indexes, or the connection, ends that. */
+async function persistently<T>(
+  call: () => Promise<T>,
+  closed: AbortSignal,
+  others: ReadonlySet<number> = new Set(),
+): Promise<T> {
   for (;;) {
     try {
       return await call();
     } catch (error) {
-      if (!isTransient(error)) throw error;
+      if (!isTransient(error) && !others.has(serverCode(error) ?? 0)) throw error;
     }
     await delay(PAUSE_MS, undefined, { signal: closed });
   }
