@@ -106,7 +106,8 @@ export interface GlobalDeletion {
  * with a new `createdAt`. Nothing revives it. Removal from disk follows within a second.
  *
  * **Versions.** `updatedAt` of a key, or of a store document, grows strictly with every change, across
- * deletion and re-creation, too. `etag` changes with every change and never returns.
+ * deletion and re-creation, too. (Over a database that others write, and that keeps nothing of what was deleted: with
+ * every change but those that overlap a deletion of the same key.) `etag` changes with every change and never returns.
  *
  * **Consistency.** Operations on one key are linearizable. A write is durable before its promise resolves, and
  * nothing that could still be lost is ever read.
