@@ -160,6 +160,9 @@ describe.skipIf(leavesOut("mongodb"))("the sweeper over MongoDB", () => {
     expect(faults).toEqual([new Error("away")]);
     away.now = false;
     await until(async () => (await remaining()) === 0, "the documents are removed");
+    // A look that began before has ended, and another without a fault.
+    const removed = away.calls;
+    await until(() => away.calls >= removed + 4, "it has looked again");
     const { calls } = away;
     away.now = true;
     await until(() => faults.length === 2 && away.calls > calls, "the next fault is reported");
