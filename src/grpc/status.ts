@@ -14,6 +14,9 @@ const MAX_VIOLATION_BYTES = 2_400;
 /** Bytes of a resource's name: any that may be written goes whole, STORE/KEY; other writers' may be far longer. */
 const MAX_RESOURCE_BYTES = MAX_STORE_NAME_BYTES + 1 + MAX_KEY_BYTES;
 
+/** Characters of a resume token: one that holds a long `_id` of another writer is left out. */
+const MAX_TOKEN_CHARS = 2_400;
+
 /** When a caller may try again after an UNAVAILABLE that does not say it, in milliseconds. */
 const DEFAULT_RETRY_MS = 1_000;
 
@@ -129,6 +132,8 @@ export function toWireStatus(error: StoreError, write: boolean): WireStatus {
   const metadata: { [name: string]: string } = {};
   if (write) metadata["outcome"] = error.outcome ?? DEFAULT_OUTCOMES[error.kind];
   if (error.errorId !== undefined) metadata["error_id"] = error.errorId;
+  const { resumeToken } = error;
+  if (resumeToken !== undefined && resumeToken.length <= MAX_TOKEN_CHARS) metadata["resume_token"] = resumeToken;
   const details = [pack("ErrorInfo", ErrorInfo, { reason: error.reason, domain: ERROR_DOMAIN, metadata })];
   if (error.violations.length > 0) details.push(pack("BadRequest", BadRequest, badRequest(error.violations)));
   if (error.resource !== undefined) {

@@ -1,3 +1,4 @@
+import type { ChangeSource } from "./changes.js";
 import type { KeyDocument, Policy, Scope, StoreDocument } from "./document.js";
 
 /** What accompanies every call. */
@@ -252,6 +253,9 @@ export interface Engine {
   ): Promise<Page<StoreDocument, GlobalCursor>>;
   countStoresGlobal(collection: string, options?: CallOptions): Promise<number>;
   deleteStoreGlobal(collection: string, storeName: string, options?: CallOptions): Promise<GlobalDeletion>;
+
+  /** The changes of a collection's keys; the same object for each call. */
+  changes(collection: string): ChangeSource;
 
   /** Waits for changes that have begun, ends long reads and deletions with SHUTTING_DOWN, and frees everything. Idempotent. */
   close(): Promise<void>;

@@ -42,11 +42,19 @@ export const REASONS = {
   TTL_INVALID: "INVALID_ARGUMENT",
   POLICY_INVALID: "INVALID_ARGUMENT",
   ENCODING_INVALID: "INVALID_ARGUMENT",
+  SELECTOR_AMBIGUOUS: "INVALID_ARGUMENT",
+  EVENT_TYPE_INVALID: "INVALID_ARGUMENT",
+  PROGRESS_INTERVAL_INVALID: "INVALID_ARGUMENT",
+  RESUME_TOKEN_INVALID: "INVALID_ARGUMENT",
   STORE_NOT_FOUND: "NOT_FOUND",
   KEY_NOT_FOUND: "NOT_FOUND",
   SERVICE_NOT_FOUND: "NOT_FOUND",
   STORE_ALREADY_EXISTS: "ALREADY_EXISTS",
   VALUE_TOO_DEEP_FOR_JSON: "FAILED_PRECONDITION",
+  REPLICA_SET_REQUIRED: "FAILED_PRECONDITION",
+  PREVIOUS_UNAVAILABLE: "FAILED_PRECONDITION",
+  HISTORY_LOST: "OUT_OF_RANGE",
+  WATCH_TOO_SLOW: "RESOURCE_EXHAUSTED",
   COLLECTION_NOT_ALLOWED: "PERMISSION_DENIED",
   REQUEST_TOO_LARGE: "RESOURCE_EXHAUSTED",
   VALUE_TOO_LARGE: "RESOURCE_EXHAUSTED",
@@ -117,6 +125,8 @@ export interface ErrorDetails {
   readonly retryAfterMs?: number;
   /** For INTERNAL: what the log files the cause under. */
   readonly errorId?: string;
+  /** For the end of a watch: where it can go on. */
+  readonly resumeToken?: string;
   /** The underlying error. Stays in the process: it is logged and never sent. */
   readonly cause?: unknown;
 }
@@ -136,6 +146,8 @@ export class StoreError extends Error {
   readonly outcome: Outcome | undefined;
   readonly retryAfterMs: number | undefined;
   readonly errorId: string | undefined;
+  /** For the end of a watch: where it can go on; undefined if there is no such place. */
+  readonly resumeToken: string | undefined;
 
   constructor(
     /** The stable cause. */
@@ -150,6 +162,7 @@ export class StoreError extends Error {
     this.outcome = details.outcome;
     this.retryAfterMs = details.retryAfterMs;
     this.errorId = details.errorId;
+    this.resumeToken = details.resumeToken;
   }
 }
 
@@ -172,6 +185,26 @@ export function withOutcome(error: StoreError, outcome: Outcome, message = error
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     ...(errorId !== undefined && { errorId }),
   });
+}
+
+/** The same error, which ends a watch that can go on at a token. */
+export function withResumeToken(error: StoreError, resumeToken: string | undefined): StoreError {
+  if (resumeToken === undefined) return error;
+  const { reason, message, retryAfterMs, errorId, cause } = error;
+  return new StoreError(reason, message, {
+    resumeToken,
+    cause: cause ?? error,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    ...(errorId !== undefined && { errorId }),
+  });
+}
+
+/** The end of a watch whose place is not in the history any more, or never was. */
+export function historyLost(why: string): StoreError {
+  return new StoreError(
+    "HISTORY_LOST",
+    `the changes after this place cannot be told: ${why}; take a snapshot and go on from there`,
+  );
 }
 
 /** An INVALID_ARGUMENT about one field; its message is the field's name followed by the description. */

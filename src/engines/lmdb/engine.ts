@@ -97,6 +97,9 @@ function openEngine(environment: Environment, options: LmdbEngineOptions): LmdbE
     ...globalMethods(parts),
     sweep: () => sweeper.sweep(),
     archive: createArchive(parts),
+    changes: () => {
+      throw new Error("not yet");
+    },
     close: () => (closing ??= close()),
   };
 }

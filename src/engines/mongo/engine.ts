@@ -126,6 +126,9 @@ export function createMongoEngine(options: MongoEngineOptions): MongoEngine {
       upkeep = startUpkeep(connection, served, options);
     },
     sweep: async () => upkeep?.sweep(),
+    changes: () => {
+      throw new Error("not yet");
+    },
     close: () => (closing ??= close()),
   };
 }

@@ -872,10 +872,17 @@ export interface KeyEvent {
   previous:
     | KeyDocument
     | undefined;
-  /** On MongoDB, a previous document over 7 MiB comes without its value. */
+  /** On MongoDB, a previous document over 7 MiB, or one that is too large beside the new one, comes without its value. */
   previousValueOmitted: boolean;
   /** When the change was committed, by the store's clock. */
-  commitTime: Timestamp | undefined;
+  commitTime:
+    | Timestamp
+    | undefined;
+  /**
+   * On MongoDB without pre- and post-images: `document` was read after the change, and may be a later
+   * version than the change made.
+   */
+  documentLookedUp: boolean;
 }
 
 /** What happened. */
@@ -6059,7 +6066,14 @@ export const WatchKeysResponse: MessageFns<WatchKeysResponse> = {
 };
 
 function createBaseKeyEvent(): KeyEvent {
-  return { type: 0, document: undefined, previous: undefined, previousValueOmitted: false, commitTime: undefined };
+  return {
+    type: 0,
+    document: undefined,
+    previous: undefined,
+    previousValueOmitted: false,
+    commitTime: undefined,
+    documentLookedUp: false,
+  };
 }
 
 export const KeyEvent: MessageFns<KeyEvent> = {
@@ -6078,6 +6092,9 @@ export const KeyEvent: MessageFns<KeyEvent> = {
     }
     if (message.commitTime !== undefined) {
       Timestamp.encode(message.commitTime, writer.uint32(42).fork()).join();
+    }
+    if (message.documentLookedUp !== false) {
+      writer.uint32(48).bool(message.documentLookedUp);
     }
     return writer;
   },
@@ -6135,6 +6152,14 @@ export const KeyEvent: MessageFns<KeyEvent> = {
             message.commitTime = Timestamp.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.documentLookedUp = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6163,6 +6188,7 @@ export const KeyEvent: MessageFns<KeyEvent> = {
     message.commitTime = (object.commitTime !== undefined && object.commitTime !== null)
       ? Timestamp.fromPartial(object.commitTime)
       : undefined;
+    message.documentLookedUp = object.documentLookedUp ?? false;
     return message;
   },
 };
