@@ -8,7 +8,7 @@ import type { ServeConfig } from "./config.js";
 import type { MongoEvent } from "./engines/mongo/connection.js";
 import { createGrpcServer, type GrpcServer } from "./grpc/server.js";
 import { openProblem } from "./open-problem.js";
-import type { Engine } from "./store/engine.js";
+import type { WatchableEngine } from "./store/engine.js";
 import { isStoreError } from "./store/errors.js";
 import { DEFAULT_COLLECTION } from "./store/limits.js";
 
@@ -25,7 +25,7 @@ export interface App {
 
 /** An engine that is open, or can be: its store may have to be waited for. */
 interface StartedEngine {
-  readonly engine: Engine;
+  readonly engine: WatchableEngine;
   /** Waits until calls can be served; undefined if they can be from the first. */
   readonly connect?: (stopping: AbortSignal) => Promise<void>;
 }
@@ -67,7 +67,7 @@ export async function startApp(config: ServeConfig, logger: Logger, stopping: Ab
   return { addresses, stop: stopOnce(engine, server, drainMs, config.shutdownGraceMs) };
 }
 
-function stopOnce(engine: Engine, server: GrpcServer, drainMs: number, graceMs: number): () => Promise<void> {
+function stopOnce(engine: WatchableEngine, server: GrpcServer, drainMs: number, graceMs: number): () => Promise<void> {
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     await server.shutdown({ drainMs, graceMs });
@@ -104,7 +104,7 @@ async function openLmdb(
   store: LmdbLocation,
   collections: readonly string[],
   logger: Logger,
-): Promise<Engine> {
+): Promise<WatchableEngine> {
   try {
     const { openLmdbEngine } = await import("./engines/lmdb/engine.js");
     return await openLmdbEngine({

@@ -7,7 +7,7 @@ import {
 } from "nice-grpc";
 import { StoreServiceDefinition } from "../../gen/ts/execution_store/v1/execution_store.js";
 import { HealthDefinition } from "../../gen/ts/grpc/health/v1/health.js";
-import type { Engine } from "../store/engine.js";
+import type { WatchableEngine } from "../store/engine.js";
 import { DEFAULT_COLLECTION, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES } from "../store/limits.js";
 import { Calls, type ServedService } from "./call.js";
 import { Descriptors } from "./descriptors.js";
@@ -20,7 +20,7 @@ import { StoreService } from "./service.js";
 /** What a server needs. */
 export interface ServerOptions {
   /** Holds the data. It stays the caller's: close it after the server's shutdown. */
-  readonly engine: Engine;
+  readonly engine: WatchableEngine;
   /**
    * The collections that callers may name; the engine must serve them.
    *

@@ -254,9 +254,12 @@ export interface Engine {
   countStoresGlobal(collection: string, options?: CallOptions): Promise<number>;
   deleteStoreGlobal(collection: string, storeName: string, options?: CallOptions): Promise<GlobalDeletion>;
 
-  /** The changes of a collection's keys; the same object for each call. */
-  changes(collection: string): ChangeSource;
-
   /** Waits for changes that have begun, ends long reads and deletions with SHUTTING_DOWN, and frees everything. Idempotent. */
   close(): Promise<void>;
+}
+
+/** An engine whose changes can be watched. */
+export interface WatchableEngine extends Engine {
+  /** The changes of a collection's keys. */
+  changes(collection: string): ChangeSource;
 }

@@ -1,5 +1,5 @@
 import type { Scope } from "../../store/document.js";
-import type { CallOptions, Engine } from "../../store/engine.js";
+import type { CallOptions, Engine, WatchableEngine } from "../../store/engine.js";
 import type { Archive } from "../../store/transfer.js";
 import { Clock } from "./clock.js";
 import { type Collection, type History, openCollection } from "./collection.js";
@@ -32,7 +32,7 @@ export interface LmdbEngineOptions {
 }
 
 /** The embedded engine, and what only it has. */
-export interface LmdbEngine extends Engine {
+export interface LmdbEngine extends WatchableEngine {
   /** Removes what has expired, and history beyond its bounds, now instead of within a moment. */
   sweep(): Promise<void>;
   /** Its documents, for copies to and from other engines. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Scope } from "../../store/document.js";
-import type { CallOptions, Engine } from "../../store/engine.js";
+import type { CallOptions, Engine, WatchableEngine } from "../../store/engine.js";
 import { type MongoCollection, openCollection } from "./collection.js";
 import {
   type ConnectOptions,
@@ -34,7 +34,7 @@ export interface MongoEngineOptions {
 }
 
 /** The engine over MongoDB, and what only it has. */
-export interface MongoEngine extends Engine {
+export interface MongoEngine extends WatchableEngine {
   /**
    * Connects, makes the indexes, and starts to sweep. Until then every call is refused with DATABASE_UNREACHABLE.
    *
