@@ -45,7 +45,12 @@ export async function startApp(config: ServeConfig, logger: Logger, stopping: Ab
   const collections = [...new Set([DEFAULT_COLLECTION, ...config.collections])];
   const hearing: Hearing = { logger, setServing: (serving) => server.setServing(serving) };
   const { engine, connect } = await openEngine(config, collections, hearing);
-  const server = createGrpcServer({ engine, collections, logger, serving: connect === undefined });
+  const watch = {
+    minProgressMs: config.watchProgressMs,
+    stallMs: config.watchStallMs,
+    limits: { totalBytes: config.watchBytes },
+  };
+  const server = createGrpcServer({ engine, collections, logger, watch, serving: connect === undefined });
   const addresses: string[] = [];
   try {
     for (const address of config.listen) {

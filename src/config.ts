@@ -22,6 +22,9 @@ const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
 const WAIT = { least: "0s", most: "1h" };
 const STORE_WAIT = { least: "1s", most: "30d" };
 const HISTORY_TIME = { least: "1s", most: "365d" };
+const WATCH_PROGRESS = { least: "10ms", most: "1h" };
+const WATCH_STALL = { least: "100ms", most: "1h" };
+const WATCH_SIZE = { least: "1MB", most: "1TB" };
 const HISTORY_SIZE = { least: "1MB", most: "1TB" };
 
 /** Every option of `serve`: flags, environment, config file, help texts and validation all come from here. */
@@ -61,16 +64,44 @@ export const SERVE_OPTIONS = {
   historyTimeMs: single({
     name: "history-time",
     placeholder: "TIME",
-    help: "How long changes are kept, so that an interrupted watch can resume; 1s to 365d.",
+    help: "LMDB: how long changes are kept, so that an interrupted watch can resume; 1s to 365d. MongoDB keeps them as long as its oplog reaches back.",
     fallback: "1h",
     parse: (text) => parseDuration(text, HISTORY_TIME),
   }),
   historyBytes: single({
     name: "history-size",
     placeholder: "SIZE",
-    help: "How much disk the kept changes may take, whatever their age; 1MB to 1TB.",
+    help: "LMDB: how much disk the kept changes may take, whatever their age; 1MB to 1TB.",
     fallback: "256MB",
     parse: (text) => parseSize(text, HISTORY_SIZE),
+  }),
+  watchProgressMs: single({
+    name: "watch-progress",
+    placeholder: "TIME",
+    help: "The shortest interval at which a watch may ask for progress messages; 10ms to 1h.",
+    fallback: "1s",
+    parse: (text) => parseDuration(text, WATCH_PROGRESS),
+  }),
+  watchStallMs: single({
+    name: "watch-stall",
+    placeholder: "TIME",
+    help: "How long a watch may leave a message unread before it is ended as too slow; 100ms to 1h.",
+    fallback: "30s",
+    parse: (text) => parseDuration(text, WATCH_STALL),
+  }),
+  watchBytes: single({
+    name: "watch-memory",
+    placeholder: "SIZE",
+    help: "How many bytes of events may wait in memory for the watches of a collection; what is beyond is read again later, from history; 1MB to 1TB.",
+    fallback: "256MB",
+    parse: (text) => parseSize(text, WATCH_SIZE),
+  }),
+  mongodbImages: single({
+    name: "mongodb-images",
+    placeholder: "WHEN",
+    help: "MongoDB: auto switches pre- and post-images of a collection on with its first watch, which costs every write something; off leaves the collection as it is, and watches then tell less.",
+    fallback: "auto",
+    parse: oneOf(["auto", "off"] as const),
   }),
   drainDelayMs: single({
     name: "drain-delay",

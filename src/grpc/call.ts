@@ -12,6 +12,7 @@ import {
 import type { Descriptors } from "./descriptors.js";
 import type { Logger } from "./logger.js";
 import { toWireStatus } from "./status.js";
+import type { StreamMessage } from "./stream-message.js";
 
 /** What a handler knows of its call: the signal aborts when the caller is gone, out of time, or put off. */
 export interface HandlerOptions {
@@ -20,7 +21,7 @@ export interface HandlerOptions {
 
 type Message<C> = C extends Codec<infer M> ? M : never;
 type Request<M extends MethodDefinition> = Message<M["requestType"]>;
-type Response<M extends MethodDefinition> = Message<M["responseType"]> | EncodedMessage;
+type Response<M extends MethodDefinition> = Message<M["responseType"]> | EncodedMessage | StreamMessage;
 
 /** Decode, call, encode: what a service does for one method. */
 export type Handler<M extends MethodDefinition> = M["responseStream"] extends true

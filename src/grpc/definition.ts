@@ -3,6 +3,7 @@ import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { StoreError } from "../store/errors.js";
 import { MAX_REQUEST_BYTES } from "../store/limits.js";
 import type { Descriptors } from "./descriptors.js";
+import { StreamMessage } from "./stream-message.js";
 import { isWellFormed, type MessageShape } from "./well-formed.js";
 
 /** The encoded bytes of a response message: a handler may answer them in place of the message. */
@@ -87,8 +88,12 @@ function servedMethod(method: MethodDefinition, shape: MessageShape) {
       decode: (bytes: Uint8Array): unknown => decodeStrictly(requestType, shape, bytes),
     },
     responseType: {
-      encode: (message: unknown) =>
-        message instanceof Uint8Array ? { finish: () => message } : responseType.encode(message),
+      encode: (message: unknown) => {
+        if (message instanceof Uint8Array) return { finish: () => message };
+        return message instanceof StreamMessage
+          ? { finish: () => message.take() }
+          : responseType.encode(message);
+      },
       decode: (bytes: Uint8Array): unknown => responseType.decode(bytes),
     },
   };

@@ -23,13 +23,15 @@ export function policyNumber(policy: Policy): KeyPolicy {
   return policy === "persist" ? KeyPolicy.KEY_POLICY_PERSIST : KeyPolicy.KEY_POLICY_EVICT;
 }
 
-function timestampSize(ms: number): number {
+/** Bytes of a Timestamp message. */
+export function timestampSize(ms: number): number {
   const seconds = Math.floor(ms / 1000);
   const nanos = (ms - seconds * 1000) * 1e6;
   return (seconds === 0 ? 0 : 1 + varintSize(seconds)) + (nanos === 0 ? 0 : 1 + varintSize(nanos));
 }
 
-function writeTimestamp(writer: MessageWriter, tag: number, ms: number): void {
+/** Writes a Timestamp as a field of another message. */
+export function writeTimestamp(writer: MessageWriter, tag: number, ms: number): void {
   const seconds = Math.floor(ms / 1000);
   const nanos = (ms - seconds * 1000) * 1e6;
   writer.message(tag, timestampSize(ms));

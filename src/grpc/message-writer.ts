@@ -82,9 +82,13 @@ export class MessageWriter {
   }
 
   bytesField(tag: number, value: Uint8Array): this {
-    this.message(tag, value.length);
-    this.#bytes.set(value, this.#position);
-    this.#position += value.length;
+    return this.message(tag, value.length).raw(value);
+  }
+
+  /** Bytes that are encoded already, with their tag. */
+  raw(bytes: Uint8Array): this {
+    this.#bytes.set(bytes, this.#position);
+    this.#position += bytes.length;
     return this;
   }
 

@@ -100,9 +100,19 @@ export class RequestCheck {
     throw new StoreError(first.reason, message, { violations: this.#violations, outcome: "NOT_APPLIED" });
   }
 
+  /** Runs a check; a StoreError that it throws is noted, and the stand-in answered. */
+  attempt<T>(check: () => T, standIn: T): T {
+    try {
+      return check();
+    } catch (error) {
+      if (!isStoreError(error)) throw error;
+      return this.#note(error, standIn);
+    }
+  }
+
   scope(request: { readonly collectionName: string; readonly datasetId: string }): Scope {
     const collection = this.collection(request);
-    const datasetId = this.#try(() => checkDatasetId(request.datasetId), "");
+    const datasetId = this.attempt(() => checkDatasetId(request.datasetId), "");
     return { collection, datasetId };
   }
 
@@ -120,11 +130,11 @@ export class RequestCheck {
   }
 
   storeName(storeName: string, use: NameUse): string {
-    return this.#try(() => checkStoreName(storeName, use), storeName);
+    return this.attempt(() => checkStoreName(storeName, use), storeName);
   }
 
   key(key: string, use: NameUse, field = "key"): string {
-    return this.#try(() => checkKey(key, field, use), key);
+    return this.attempt(() => checkKey(key, field, use), key);
   }
 
   /** The distinct keys of a batch to find, in the order of first mention. */
@@ -179,7 +189,7 @@ export class RequestCheck {
 
   metadata(struct: unknown): Uint8Array | undefined {
     if (struct === undefined) return undefined;
-    const metadata = this.#try(() => structToBson(struct as Uint8Array, "metadata"), NO_BYTES);
+    const metadata = this.attempt(() => structToBson(struct as Uint8Array, "metadata"), NO_BYTES);
     if (metadata.length > MAX_METADATA_BYTES) {
       const problem = `metadata takes ${metadata.length} bytes as BSON; expected at most ${MAX_METADATA_BYTES}, so keep large data under a key`;
       this.#note(new StoreError("METADATA_TOO_LARGE", problem));
@@ -189,11 +199,11 @@ export class RequestCheck {
 
   /** Whole milliseconds; undefined where the request has none. */
   ttl(ttl: Duration | undefined, path = ""): number | undefined {
-    return ttl === undefined ? undefined : this.#try(() => ttlToMs(ttl, `${path}ttl`), 1);
+    return ttl === undefined ? undefined : this.attempt(() => ttlToMs(ttl, `${path}ttl`), 1);
   }
 
   requiredTtl(ttl: Duration | undefined): number {
-    if (ttl !== undefined) return this.#try(() => ttlToMs(ttl, "ttl"), 1);
+    if (ttl !== undefined) return this.attempt(() => ttlToMs(ttl, "ttl"), 1);
     const problem = "is unset; expected a duration, or use UpdatePolicy with PERSIST to remove the expiry";
     return this.#note(invalidField("TTL_MISSING", "ttl", problem), 1);
   }
@@ -238,7 +248,7 @@ export class RequestCheck {
   }
 
   prefix(prefix: string): string {
-    return this.#try(() => checkPrefix(prefix), "");
+    return this.attempt(() => checkPrefix(prefix), "");
   }
 
   /** What a set writes. `path` comes before the names of the fields. */
@@ -280,7 +290,8 @@ export class RequestCheck {
   /** As list, for the stores of all contexts. */
   globalList(request: PageFields, listing: Pick<Listing, "method" | "collection">): List<GlobalCursor> {
     const { page, token } = this.list(request, { ...listing, datasetId: "", storeName: "" });
-    const after = page.after === undefined ? undefined : this.#try(() => globalCursor(page.after), undefined);
+    const after =
+      page.after === undefined ? undefined : this.attempt(() => globalCursor(page.after), undefined);
     return {
       page: { ...page, after },
       token: (next) => token(next && `${next.datasetId}/${next.storeName}`),
@@ -296,7 +307,7 @@ export class RequestCheck {
   }
 
   #pageToken({ pageToken }: PageFields, listing: Listing): string | undefined {
-    return pageToken === "" ? undefined : this.#try(() => decodePageToken(listing, pageToken), undefined);
+    return pageToken === "" ? undefined : this.attempt(() => decodePageToken(listing, pageToken), undefined);
   }
 
   /** Whether a batch is small enough to be looked at. */
@@ -308,20 +319,11 @@ export class RequestCheck {
   }
 
   #document(json: unknown, bson: Uint8Array | undefined, field: string): Uint8Array {
-    if (bson === undefined) return this.#try(() => jsonToBson(json as Uint8Array, field), NO_BYTES);
-    return this.#try(() => {
+    if (bson === undefined) return this.attempt(() => jsonToBson(json as Uint8Array, field), NO_BYTES);
+    return this.attempt(() => {
       checkValueBson(bson, `${field}_bson`);
       return bson;
     }, NO_BYTES);
-  }
-
-  #try<T>(check: () => T, standIn: T): T {
-    try {
-      return check();
-    } catch (error) {
-      if (!isStoreError(error)) throw error;
-      return this.#note(error, standIn);
-    }
   }
 
   #note<T = undefined>(error: StoreError, standIn?: T): T {

@@ -16,6 +16,7 @@ import { prepareListenAddress } from "./listen-address.js";
 import { type Logger, silentLogger } from "./logger.js";
 import { createReflectionServices } from "./reflection.js";
 import { StoreService } from "./service.js";
+import type { WatchOptions } from "./watch-keys.js";
 
 /** What a server needs. */
 export interface ServerOptions {
@@ -35,6 +36,8 @@ export interface ServerOptions {
    * @default true
    */
   readonly serving?: boolean;
+  /** How watches are served. */
+  readonly watch?: WatchOptions;
 }
 
 /** How a server stops. */
@@ -108,7 +111,7 @@ export function createGrpcServer(options: ServerOptions): GrpcServer {
   const health = new HealthService();
   const names = [StoreServiceDefinition.fullName, HealthDefinition.fullName];
   const services = [
-    calls.serve(StoreServiceDefinition, new StoreService(engine, new Set(collections))),
+    calls.serve(StoreServiceDefinition, new StoreService(engine, new Set(collections), options.watch)),
     calls.serve(HealthDefinition, health, { readOnly: true }),
     ...createReflectionServices(calls, descriptors, names),
   ];

@@ -27,9 +27,10 @@ import type {
   StoreServiceDefinition,
   UpdatePolicyRequest,
   UpdateTtlRequest,
+  WatchKeysRequest,
 } from "../../gen/ts/execution_store/v1/execution_store.js";
-import type { Engine } from "../store/engine.js";
-import { keyNotFound, StoreError, storeNotFound } from "../store/errors.js";
+import type { WatchableEngine } from "../store/engine.js";
+import { keyNotFound, storeNotFound } from "../store/errors.js";
 import { MAX_PAGE_BYTES } from "../store/limits.js";
 import type { HandlerOptions, Handlers } from "./call.js";
 import type { EncodedMessage } from "./definition.js";
@@ -47,14 +48,21 @@ import {
   storeMessage,
   storesPage,
 } from "./responses.js";
+import type { StreamMessage } from "./stream-message.js";
+import { WatchKeys, type WatchOptions } from "./watch-keys.js";
 
 /** execution_store.v1.StoreService over an engine: every method decodes, calls and encodes. */
 export class StoreService implements Handlers<typeof StoreServiceDefinition> {
+  readonly #watches: WatchKeys;
+
   constructor(
-    readonly engine: Engine,
+    readonly engine: WatchableEngine,
     /** The collections that callers may name. */
     readonly collections: ReadonlySet<string>,
-  ) {}
+    watch?: WatchOptions,
+  ) {
+    this.#watches = new WatchKeys(engine, collections, watch);
+  }
 
   async createStore(request: CreateStoreRequest, options: HandlerOptions) {
     const check = this.#check();
@@ -321,12 +329,8 @@ export class StoreService implements Handlers<typeof StoreServiceDefinition> {
     return { deletedStoreCount: BigInt(stores), deletedCount: BigInt(documents) };
   }
 
-  // oxlint-disable-next-line require-yield
-  async *watchKeys(): AsyncGenerator<EncodedMessage> {
-    throw new StoreError(
-      "NOT_IMPLEMENTED",
-      "this version of the server does not serve WatchKeys; list the keys repeatedly instead",
-    );
+  watchKeys(request: WatchKeysRequest, options: HandlerOptions): AsyncIterable<StreamMessage> {
+    return this.#watches.watch(request, options);
   }
 
   #check(): RequestCheck {

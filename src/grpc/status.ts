@@ -133,7 +133,8 @@ export function toWireStatus(error: StoreError, write: boolean): WireStatus {
   if (write) metadata["outcome"] = error.outcome ?? DEFAULT_OUTCOMES[error.kind];
   if (error.errorId !== undefined) metadata["error_id"] = error.errorId;
   const { resumeToken } = error;
-  if (resumeToken !== undefined && resumeToken.length <= MAX_TOKEN_CHARS) metadata["resume_token"] = resumeToken;
+  if (resumeToken !== undefined && resumeToken.length <= MAX_TOKEN_CHARS)
+    metadata["resume_token"] = resumeToken;
   const details = [pack("ErrorInfo", ErrorInfo, { reason: error.reason, domain: ERROR_DOMAIN, metadata })];
   if (error.violations.length > 0) details.push(pack("BadRequest", BadRequest, badRequest(error.violations)));
   if (error.resource !== undefined) {

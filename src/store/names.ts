@@ -74,10 +74,10 @@ export function keyError(key: string, field: string, use: NameUse): StoreError |
 }
 
 /** Checks a prefix, which may be longer than names that can be written. Throws PREFIX_INVALID. */
-export function checkPrefix(prefix: string): string {
+export function checkPrefix(prefix: string, field = "prefix"): string {
   if (!isLonger(prefix, MAX_PREFIX_BYTES)) return prefix;
   const problem = `is ${utf8Length(prefix)} bytes long; expected at most ${MAX_PREFIX_BYTES} bytes of UTF-8, so shorten it`;
-  throw invalidField("PREFIX_INVALID", "prefix", problem);
+  throw invalidField("PREFIX_INVALID", field, problem);
 }
 
 /** Throws KEY_INVALID or KEY_RESERVED. */

@@ -137,24 +137,6 @@ describe("what is not there", () => {
     }
   });
 
-  it("includes WatchKeys", async () => {
-    const { client } = await start();
-    const stream = client.channel.makeServerStreamRequest(
-      "/execution_store.v1.StoreService/WatchKeys",
-      () => Buffer.alloc(0),
-      (bytes: Buffer) => bytes,
-      {},
-    );
-    const error = await new Promise<{ code: number; metadata: { get(name: string): unknown[] } }>(
-      (resolve) => {
-        stream.on("error", (failure) => resolve(failure as never));
-        stream.resume();
-      },
-    );
-    expect(error.code).toBe(12);
-    expect(String(error.metadata.get("grpc-status-details-bin")[0])).toContain("NOT_IMPLEMENTED");
-  });
-
   it("is ALREADY_EXISTS the second time", async () => {
     const { client } = await start();
     await client.call("createStore", { storeName: "s" });

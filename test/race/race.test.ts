@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { ExecutionStoreService } from "../../src/client/service.js";
 import { openLmdbEngine } from "../../src/engines/lmdb/engine.js";
 import { openMongoEngine } from "../../src/engines/mongo/engine.js";
-import type { Engine } from "../../src/store/engine.js";
+import type { WatchableEngine } from "../../src/store/engine.js";
 import { leavesOut } from "../support/left-out.js";
 import { testDatabase } from "../support/mongodb/test-database.js";
 import { tempDir } from "../support/temp-dir.js";
@@ -29,7 +29,7 @@ const KINDS = [
 ] as const;
 
 /** Starts a server per engine; answers the clients, which share them. */
-async function startClients(engines: readonly Engine[]): Promise<ExecutionStoreService[]> {
+async function startClients(engines: readonly WatchableEngine[]): Promise<ExecutionStoreService[]> {
   const services: ExecutionStoreService[] = [];
   for (const engine of engines) {
     const server = await startTestServer({ engine });
@@ -44,7 +44,7 @@ async function startClients(engines: readonly Engine[]): Promise<ExecutionStoreS
 }
 
 /** Lets clients race over servers, one per engine, and checks what they were told. */
-async function race(engines: readonly Engine[]): Promise<void> {
+async function race(engines: readonly WatchableEngine[]): Promise<void> {
   const seed = readSeed();
   const services = await startClients(engines);
   const counts = new Map<string, number>();

@@ -3,13 +3,13 @@ import type {
   CallOptions,
   ConditionalSetResult,
   ConditionalWrite,
-  Engine,
   Expectation,
   GlobalCursor,
   Page,
   PageRequest,
   SetResult,
   ValueRequest,
+  WatchableEngine,
   Write,
 } from "../../src/store/engine.js";
 import { StoreError, storeAlreadyExists } from "../../src/store/errors.js";
@@ -127,7 +127,7 @@ function countPairs(entries: readonly Entry[]): number {
  * The Engine interface in memory, by the simplest means: the oracle that real engines are compared with. Correct
  * by inspection, not fast; every call costs what all documents cost, and nothing is ever forgotten.
  */
-export function createModelEngine(options: ModelEngineOptions = {}): Engine {
+export function createModelEngine(options: ModelEngineOptions = {}): WatchableEngine {
   const documents = new ModelDocuments(options.now ?? Date.now);
   let closed = false;
 
@@ -326,6 +326,9 @@ export function createModelEngine(options: ModelEngineOptions = {}): Engine {
         return { stores: countPairs(removed), documents: removed.length };
       }),
 
+    changes() {
+      throw new Error("the model has no history");
+    },
     close: () => {
       closed = true;
       return Promise.resolve();

@@ -1,12 +1,12 @@
 import type { Logger } from "../../src/grpc/logger.js";
 import { createGrpcServer } from "../../src/grpc/server.js";
-import type { Engine } from "../../src/store/engine.js";
+import type { WatchableEngine } from "../../src/store/engine.js";
 import { createModelEngine } from "./model-engine.js";
 
 /** How a test's server is started. */
 export interface TestServerOptions {
   /** Closed with the server. @default a new model engine */
-  readonly engine?: Engine;
+  readonly engine?: WatchableEngine;
   /** The collections that callers may name. @default the server's */
   readonly collections?: readonly string[];
   /** @default "127.0.0.1:0" */
@@ -19,7 +19,7 @@ export interface TestServerOptions {
 export interface TestServer {
   /** Where it listens, with the port that was bound. */
   readonly address: string;
-  readonly engine: Engine;
+  readonly engine: WatchableEngine;
   /** Stops the server at once and closes the engine. Idempotent. */
   close(): Promise<void>;
 }

@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "./clock.js";
+import { Commits } from "./commits.js";
 import type { Bytes, CollectionDatabases, Environment } from "./environment.js";
 import { Etags } from "./record.js";
+import type { Snapshot } from "./snapshot.js";
 
 /** What a collection remembers besides its documents; written with every batch of changes. */
 export interface CollectionState {
@@ -28,20 +30,23 @@ export interface History {
 /** One collection of an open database directory. */
 export interface Collection {
   readonly name: string;
+  /** Random, made with the collection: what sets its versions and its history apart from those of any other. */
+  readonly incarnation: string;
   readonly environment: Environment;
   readonly databases: CollectionDatabases;
   readonly clock: Clock;
   readonly etags: Etags;
   readonly history: History;
+  readonly commits: Commits;
 }
 
 function stateKey(collection: string): Buffer {
   return Buffer.from(`state:${collection}`);
 }
 
-/** The state as of the read, or the write transaction, that is running. */
-export function readState(meta: Bytes, collection: string): CollectionState {
-  const bytes = meta.get(stateKey(collection));
+/** The state as of the given transaction, or else of the read or write transaction that is running. */
+export function readState(meta: Bytes, collection: string, options?: Snapshot["options"]): CollectionState {
+  const bytes = meta.get(stateKey(collection), options);
   if (bytes === undefined) return NEW;
   return {
     revision: bytes.readDoubleLE(0),
@@ -63,7 +68,6 @@ export function writeState(meta: Bytes, collection: string, state: CollectionSta
   void meta.put(stateKey(collection), bytes);
 }
 
-/** Random, made with the collection: what sets its versions apart from those of any other. */
 function readIncarnation(meta: Bytes, collection: string): string {
   const key = Buffer.from(`incarnation:${collection}`);
   const found = meta.get(key);
@@ -81,12 +85,15 @@ export function openCollection(
   history: History,
 ): Collection {
   clock.advanceTo(readState(environment.meta, name).time);
+  const incarnation = readIncarnation(environment.meta, name);
   return {
     name,
+    incarnation,
     environment,
     databases: environment.collection(name),
     clock,
-    etags: new Etags(readIncarnation(environment.meta, name)),
+    etags: new Etags(incarnation),
     history,
+    commits: new Commits(),
   };
 }

@@ -1,6 +1,7 @@
 import type { Scope } from "../../store/document.js";
 import type { CallOptions, Engine, WatchableEngine } from "../../store/engine.js";
 import type { Archive } from "../../store/transfer.js";
+import { createChangeSource } from "./change-source.js";
 import { Clock } from "./clock.js";
 import { type Collection, type History, openCollection } from "./collection.js";
 import * as deletions from "./deletions.js";
@@ -41,6 +42,7 @@ export interface LmdbEngine extends WatchableEngine {
 
 const HOUR_MS = 3_600_000;
 const DEFAULT_HISTORY_BYTES = 256 * 1024 * 1024;
+const NOT_OPENED = "a collection that the engine was not opened with";
 
 /** What the methods share. */
 interface Parts {
@@ -81,6 +83,7 @@ function openEngine(environment: Environment, options: LmdbEngineOptions): LmdbE
   const writer = openWriter(environment);
   const sweeper = startSweeper(writer, collections, options.onBackgroundError ?? (() => undefined));
   const running = new Set<Promise<unknown>>();
+  const sources = new Map(collections.map((each) => [each.name, createChangeSource(each)]));
   const parts = partsOf(environment, writer, collections, running);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
@@ -97,8 +100,10 @@ function openEngine(environment: Environment, options: LmdbEngineOptions): LmdbE
     ...globalMethods(parts),
     sweep: () => sweeper.sweep(),
     archive: createArchive(parts),
-    changes: () => {
-      throw new Error("not yet");
+    changes: (name) => {
+      const source = sources.get(name);
+      if (source === undefined) throw new Error(NOT_OPENED);
+      return source;
     },
     close: () => (closing ??= close()),
   };
@@ -115,7 +120,7 @@ function partsOf(
     options?.signal?.throwIfAborted();
     if (environment.closing.aborted) throw shuttingDown();
     const collection = byName.get(name);
-    if (collection === undefined) throw new Error("a collection that the engine was not opened with");
+    if (collection === undefined) throw new Error(NOT_OPENED);
     return collection;
   };
   return {

@@ -4,6 +4,7 @@ import { type Database, open, type RootDatabase, type Transaction } from "lmdb";
 import { StoreError } from "../../store/errors.js";
 import { LoopShare } from "./loop-share.js";
 import { lockDirectory, type OwnerLock } from "./owner-lock.js";
+import { Semaphore } from "./semaphore.js";
 
 /** A database of byte keys and byte values. */
 export type Bytes = Database<Buffer, Buffer>;
@@ -14,6 +15,10 @@ const FORMAT_KEY = Buffer.from("format");
 const BINARY = { encoding: "binary", keyEncoding: "binary", cache: false } as const;
 /** Databases per collection, and `meta`. */
 const DATABASES_PER_COLLECTION = 8;
+/** Long works that may hold a snapshot at the same time; LMDB keeps old pages for each. */
+const MAX_SNAPSHOTS = 8;
+/** The same for snapshots that are read as fast as someone far away takes them. */
+const MAX_WATCH_SNAPSHOTS = 16;
 
 /** A part of a database; `end` is exclusive. */
 export interface KeyRange {
@@ -59,6 +64,10 @@ export interface Environment {
   /** Aborts when closing begins: work that takes many turns ends. */
   readonly closing: AbortSignal;
   readonly loop: LoopShare;
+  /** For works that read as fast as they can. */
+  readonly snapshots: Semaphore;
+  /** For those that wait for their readers. */
+  readonly watchSnapshots: Semaphore;
   readonly root: RootDatabase<Buffer, Buffer>;
   /** The format, and the incarnation and the state of each collection. */
   readonly meta: Bytes;
@@ -174,6 +183,8 @@ export async function openEnvironment(path: string, collections: number, make = 
       path,
       closing: closing.signal,
       loop: new LoopShare(),
+      snapshots: new Semaphore(MAX_SNAPSHOTS),
+      watchSnapshots: new Semaphore(MAX_WATCH_SNAPSHOTS),
       root: opened,
       meta,
       startClosing: () => closing.abort(shuttingDown()),

@@ -18,6 +18,10 @@ export const NO_TIME = Number.MAX_SAFE_INTEGER;
 
 const NO_DATASET = Buffer.from([0]);
 
+/** Where the stores, and the documents, of all contexts start, and their exclusive end. */
+export const FIRST_CONTEXT = NO_DATASET;
+export const CONTEXTS_END = Buffer.from([2]);
+
 /** Longer than every key of a database here, which hold a store name, a key, and up to 22 bytes more. */
 const MAX_BOUND_BYTES = 1400;
 
@@ -26,6 +30,9 @@ const MAX_BOUND_BYTES = 1400;
  * too long for LMDB, or, by their NULs, be taken for something else.
  */
 export const canHoldStore = isWritableStoreName;
+
+/** Whether a key of this name may be here. */
+export const canHoldKey = isWritableKey;
 
 /** Whether a key of this name, in a store of this name, may be here. */
 export function canHold(storeName: string, key: string): boolean {

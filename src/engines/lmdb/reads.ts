@@ -22,7 +22,7 @@ import { decodeStoreRecord } from "./store-record.js";
 /** Documents read between two looks at the clock. */
 const CHUNK = 256;
 /** What a document takes in an answer besides its key and its value, in bytes. */
-const DOCUMENT_OVERHEAD_BYTES = 64;
+export const DOCUMENT_OVERHEAD_BYTES = 64;
 
 /** A record on disk, live or not; without `withValue` an inline value is left out and nothing is copied. */
 export function readRecord(
@@ -35,10 +35,17 @@ export function readRecord(
   return bytes === undefined ? undefined : decodeRecord(bytes, withValue ? "copy" : "none");
 }
 
-/** A record's value. Call it in the turn of the event loop that read the record: a later one may not find it. */
-export function readValue(collection: Collection, record: StoredRecord): Uint8Array | undefined {
+/**
+ * A record's value. Without a transaction, call it in the turn of the event loop that read the record: a later one may
+ * not find it.
+ */
+export function readValue(
+  collection: Collection,
+  record: StoredRecord,
+  options?: Snapshot["options"],
+): Uint8Array | undefined {
   if (!isBlob(record.value)) return record.value;
-  const blob = collection.databases.blobs.getBinary(timeKey(record.value.revision));
+  const blob = collection.databases.blobs.get(timeKey(record.value.revision), options);
   if (blob === undefined) throw new Error("a document refers to a value that is not there");
   return blob;
 }

@@ -49,9 +49,8 @@ export async function withSnapshot<Result>(
   signal: AbortSignal | undefined,
   work: (snapshot: Snapshot) => Promise<Result>,
 ): Promise<Result> {
-  const { loop } = environment;
   const turns = new Turns(environment, signal);
-  await loop.acquireSnapshot();
+  await environment.snapshots.acquire(signal, environment.closing);
   let transaction: Transaction | undefined;
   try {
     await turns.rest();
@@ -65,11 +64,12 @@ export async function withSnapshot<Result>(
     });
   } finally {
     transaction?.done();
-    loop.releaseSnapshot();
+    environment.snapshots.release();
   }
 }
 
-async function* keysInChunks(
+/** All keys from `start` up to, but not including, `end`, in chunks, with a rest between them. */
+export async function* keysInChunks(
   database: Bytes,
   start: Buffer,
   end: Buffer,

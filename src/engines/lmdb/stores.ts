@@ -4,11 +4,13 @@ import type { Collection } from "./collection.js";
 import { readEntries, readKeys } from "./environment.js";
 import {
   after,
+  CONTEXTS_END,
   canHoldStore,
   contextKey,
   datasetIdOf,
   documentKey,
   evictableFrom,
+  FIRST_CONTEXT,
   NO_TIME,
   namePrefix,
   prefixEnd,
@@ -23,8 +25,6 @@ import { isLive, toStoreDocument } from "./record.js";
 import { type Snapshot, Turns, withSnapshot } from "./snapshot.js";
 import { decodeStoreRecord, type StoreRecord } from "./store-record.js";
 
-const ALL = Buffer.from([0]);
-const ALL_END = Buffer.from([2]);
 /** Store records read between two looks at the clock. */
 const CHUNK = 64;
 
@@ -174,8 +174,9 @@ export function listStoresGlobal(
   return pageOfStores(
     collection,
     {
-      start: cursor === undefined ? ALL : toBound(after(storeKey(cursor.datasetId, cursor.storeName))),
-      end: ALL_END,
+      start:
+        cursor === undefined ? FIRST_CONTEXT : toBound(after(storeKey(cursor.datasetId, cursor.storeName))),
+      end: CONTEXTS_END,
       prefix: page.prefix,
       limit: page.limit,
     },
@@ -223,5 +224,5 @@ export function countStores(
 
 /** See Engine.countStoresGlobal. */
 export function countStoresGlobal(collection: Collection, options: CallOptions | undefined): Promise<number> {
-  return countRange(collection, ALL, ALL_END, options);
+  return countRange(collection, FIRST_CONTEXT, CONTEXTS_END, options);
 }

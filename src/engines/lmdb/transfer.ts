@@ -16,7 +16,15 @@ import { BSON, VALUE_AT } from "../../value/bson-bytes.js";
 import { checkValueBson } from "../../value/check-bson.js";
 import type { Collection } from "./collection.js";
 import { readEntries } from "./environment.js";
-import { after, documentKey, NO_TIME, prefixEnd, splitDocumentKey, timeKey } from "./keys.js";
+import {
+  after,
+  CONTEXTS_END,
+  documentKey,
+  FIRST_CONTEXT,
+  NO_TIME,
+  splitDocumentKey,
+  timeKey,
+} from "./keys.js";
 import { readRecord, readValue } from "./reads.js";
 import { decodeRecord, isLive, type StoredRecord } from "./record.js";
 import { Turns, withSnapshot } from "./snapshot.js";
@@ -32,9 +40,6 @@ const PART_BYTES = 8 * 1024 * 1024;
 /** Documents, and bytes of values, that go into one transaction together. */
 const WRITE_CHUNK = 100;
 const WRITE_BYTES = 4 * 1024 * 1024;
-
-const ALL = Buffer.from([0]);
-const ALL_END = prefixEnd(Buffer.from([1]));
 
 /** What the archive needs from its engine. */
 export interface ArchiveParts {
@@ -66,7 +71,7 @@ function sizeOf(collection: Collection, options: CallOptions | undefined): Promi
   const { databases, clock, environment } = collection;
   return withSnapshot(environment, options?.signal, async (snapshot) => {
     let onDisk = 0;
-    for await (const keys of snapshot.keys(databases.stores, ALL, ALL_END)) {
+    for await (const keys of snapshot.keys(databases.stores, FIRST_CONTEXT, CONTEXTS_END)) {
       for (const key of keys) {
         const bytes = snapshot.get(databases.stores, key);
         if (bytes === undefined) continue;
@@ -116,7 +121,7 @@ async function* readParts(
   collection: Collection,
   options: CallOptions | undefined,
 ): AsyncGenerator<ArchivePart, void, undefined> {
-  let start: Buffer | undefined = ALL;
+  let start: Buffer | undefined = FIRST_CONTEXT;
   while (start !== undefined) {
     const documents: ArchivedDocument[] = [];
     let bytes = 0;
@@ -142,7 +147,7 @@ interface Slice {
 
 function readSlice(collection: Collection, start: Buffer, mostBytes: number): Slice {
   const { databases, clock } = collection;
-  const entries = readEntries(databases.documents, { start, end: ALL_END, limit: READ_CHUNK });
+  const entries = readEntries(databases.documents, { start, end: CONTEXTS_END, limit: READ_CHUNK });
   const now = clock.now();
   const documents: ArchivedDocument[] = [];
   let bytes = 0;

@@ -2,10 +2,10 @@ import type { Policy } from "../../store/document.js";
 import { copyOf } from "./bytes.js";
 import {
   ALL_CHANGES,
-  type ChangeType,
   changeKey,
   decodeChange,
   encodeChange,
+  type LogEntry,
   lastBlobOf,
 } from "./change-log.js";
 import { type Collection, readState, writeState } from "./collection.js";
@@ -65,11 +65,15 @@ interface PendingStore {
  */
 export class WriteBatch {
   private readonly stores = new Map<string, PendingStore>();
+  /** Of the last change before the batch. */
+  private readonly before: number;
   private revision: number;
   private versionFloor: number;
   private historyBytes: number;
   private historyFloor: number;
   private appended = 0;
+  /** The number of the change by which the last `readLive` removed what had expired. */
+  private expiredAt: number | undefined;
 
   constructor(
     readonly collection: Collection,
@@ -77,6 +81,7 @@ export class WriteBatch {
     readonly now: number,
   ) {
     const state = readState(collection.environment.meta, collection.name);
+    this.before = state.revision;
     this.revision = state.revision;
     this.versionFloor = state.versionFloor;
     this.historyBytes = state.historyBytes;
@@ -94,8 +99,10 @@ export class WriteBatch {
   /** The live document; one that has expired is removed, as its expiry. */
   readLive(key: Buffer): Existing | undefined {
     const existing = this.read(key);
+    this.expiredAt = undefined;
     if (existing === undefined || isLive(existing.record, this.now)) return existing;
     this.remove(key, existing);
+    this.expiredAt = this.revision;
     return undefined;
   }
 
@@ -120,6 +127,7 @@ export class WriteBatch {
     createdAt: number,
     updatedAt: number,
   ): StoredRecord {
+    const replacesExpired = existing === undefined && this.expiredAt === this.revision;
     this.revision += 1;
     const old = existing?.record;
     // Until this can be read, readers see the old document, and must find it as live as it is found here.
@@ -135,7 +143,8 @@ export class WriteBatch {
     const bytes = encodeRecord(record);
     void this.collection.databases.documents.put(key, bytes);
     this.updateIndexes(key, old, record);
-    this.log(old === undefined ? "created" : "updated", key, bytes, record, existing);
+    const type = old === undefined ? "created" : "updated";
+    this.log({ type, replacesExpired, key, record: bytes }, record, existing);
     return record;
   }
 
@@ -146,16 +155,21 @@ export class WriteBatch {
     this.versionFloor = Math.max(this.versionFloor, record.updatedAt);
     void this.collection.databases.documents.remove(key);
     this.updateIndexes(key, record, undefined);
-    this.log(isLive(record, this.now) ? "deleted" : "expired", key, undefined, undefined, existing);
+    const type = isLive(record, this.now) ? "deleted" : "expired";
+    this.log({ type, replacesExpired: false, key, record: undefined }, undefined, existing);
   }
 
-  /** Forgets the oldest changes, at most `limit`, while the log is too large or they are from before `oldest`. */
+  /**
+   * Forgets the oldest changes, at most `limit`, while the log is too large or they are from before `oldest`. Those of
+   * the batch itself stay, however large they are: whoever waits for them is yet to read them.
+   */
   forget(limit: number, oldest: number): void {
     const { changes, blobs } = this.collection.databases;
     const { maxBytes } = this.collection.history;
     for (const { key, value } of readEntries(changes, { ...ALL_CHANGES, limit })) {
       const { commitTime, record, previous } = decodeChange(value);
       if (this.historyBytes <= maxBytes && commitTime >= oldest) return;
+      if (timeAt(key, 0) > this.before) return;
       const blob = lastBlobOf(record, previous);
       void changes.remove(key);
       if (blob !== undefined) void blobs.remove(timeKey(blob.revision));
@@ -243,19 +257,17 @@ export class WriteBatch {
   }
 
   private log(
-    type: ChangeType,
-    key: Buffer,
-    bytes: Buffer | undefined,
+    entry: Omit<LogEntry, "commitTime" | "previous">,
     record: StoredRecord | undefined,
     existing: Existing | undefined,
   ): void {
     const blob = lastBlobOf(record, existing?.record);
-    if (isStoreDocument(key)) {
+    if (isStoreDocument(entry.key)) {
       // Store documents have no history: nothing else refers to what they replace.
       if (blob !== undefined) void this.collection.databases.blobs.remove(timeKey(blob.revision));
       return;
     }
-    const change = encodeChange(type, this.now, key, bytes, existing?.bytes);
+    const change = encodeChange({ ...entry, commitTime: this.now, previous: existing?.bytes });
     void this.collection.databases.changes.put(changeKey(this.revision), change);
     this.historyBytes += change.length + (blob?.length ?? 0);
     this.appended += 1;

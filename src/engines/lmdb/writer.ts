@@ -173,7 +173,10 @@ async function commit(environment: Environment, queue: JobQueue): Promise<void> 
     const failure = writeError(environment.path, cause, applied ? "UNKNOWN" : "NOT_APPLIED");
     for (const { reject } of taken) reject(failure);
   } finally {
-    for (const { job } of taken) job.collection.clock.release();
+    for (const { job } of taken) {
+      job.collection.clock.release();
+      job.collection.commits.notify();
+    }
   }
 }
 

@@ -819,7 +819,7 @@ export interface WatchKeysRequest {
   snapshot: boolean;
   /** Go on exclusively after the position of this token, on any server of the same deployment. */
   resumeToken: string;
-  /** Only events of these types; empty means all. */
+  /** Only events of these types, EXISTING of a snapshot included; empty means all. */
   eventTypes: KeyEvent_Type[];
   /** The form of the values in the events. */
   encoding: ValueEncoding;
@@ -6490,14 +6490,24 @@ export const StoreServiceDefinition = {
       options: { idempotencyLevel: "IDEMPOTENT" },
     },
     /**
-     * Streams changes of keys: ordered per key, each exactly once, with nothing left out between two
-     * messages. The first message is STARTED: from it on nothing is missed. The stream ends only with a
-     * status, and nothing arrives after it:
-     * OUT_OF_RANGE: the history that `resume_token` needs is gone, or it comes from another deployment;
-     * take a snapshot. RESOURCE_EXHAUSTED: the consumer was too slow; the ErrorInfo metadata
-     * `resume_token` holds the last good token, if there is one. UNAVAILABLE: drain or failover; resume.
-     * INVALID_ARGUMENT: a malformed token, or one of another selector (collection, context, store, key or
-     * prefix). FAILED_PRECONDITION: `REPLICA_SET_REQUIRED` or `PREVIOUS_UNAVAILABLE`, on MongoDB.
+     * Streams changes of keys, whoever makes them: those of a key in the order of their commits, each
+     * exactly once, with nothing left out between two messages, whatever becomes of server and connection.
+     *
+     * The first message is STARTED: from it on nothing is missed. With `snapshot`, SNAPSHOT messages with
+     * what is there follow, and SNAPSHOT_COMPLETE, also when there was nothing; what comes after it is
+     * exactly what changed since. Then EVENTS, and PROGRESS when there is nothing to tell for
+     * `progress_interval`. Their `resume_token` goes on exclusively after them: on any server of the
+     * deployment, after any restart, as long as history lasts (LMDB: --history-time and --history-size;
+     * MongoDB: the oplog). A token belongs to its selector: collection, context, store, key or prefix.
+     * Types, encoding, previous and interval may change.
+     *
+     * The stream ends only with a status, and nothing arrives after it:
+     * OUT_OF_RANGE: the history that `resume_token` needs is gone, or it comes from another deployment or
+     * incarnation of the collection, or is ahead of history; take a snapshot. RESOURCE_EXHAUSTED: the
+     * consumer was too slow; the ErrorInfo metadata `resume_token` holds the last good token, if there is
+     * one. UNAVAILABLE: drain or failover; resume, with the same metadata. INVALID_ARGUMENT: a malformed
+     * token, or one of another selector. FAILED_PRECONDITION: `REPLICA_SET_REQUIRED` or
+     * `PREVIOUS_UNAVAILABLE`, on MongoDB.
      */
     watchKeys: {
       name: "WatchKeys",
@@ -6664,14 +6674,24 @@ export interface StoreServiceImplementation<CallContextExt = {}> {
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<DeleteStoreGlobalResponse>>;
   /**
-   * Streams changes of keys: ordered per key, each exactly once, with nothing left out between two
-   * messages. The first message is STARTED: from it on nothing is missed. The stream ends only with a
-   * status, and nothing arrives after it:
-   * OUT_OF_RANGE: the history that `resume_token` needs is gone, or it comes from another deployment;
-   * take a snapshot. RESOURCE_EXHAUSTED: the consumer was too slow; the ErrorInfo metadata
-   * `resume_token` holds the last good token, if there is one. UNAVAILABLE: drain or failover; resume.
-   * INVALID_ARGUMENT: a malformed token, or one of another selector (collection, context, store, key or
-   * prefix). FAILED_PRECONDITION: `REPLICA_SET_REQUIRED` or `PREVIOUS_UNAVAILABLE`, on MongoDB.
+   * Streams changes of keys, whoever makes them: those of a key in the order of their commits, each
+   * exactly once, with nothing left out between two messages, whatever becomes of server and connection.
+   *
+   * The first message is STARTED: from it on nothing is missed. With `snapshot`, SNAPSHOT messages with
+   * what is there follow, and SNAPSHOT_COMPLETE, also when there was nothing; what comes after it is
+   * exactly what changed since. Then EVENTS, and PROGRESS when there is nothing to tell for
+   * `progress_interval`. Their `resume_token` goes on exclusively after them: on any server of the
+   * deployment, after any restart, as long as history lasts (LMDB: --history-time and --history-size;
+   * MongoDB: the oplog). A token belongs to its selector: collection, context, store, key or prefix.
+   * Types, encoding, previous and interval may change.
+   *
+   * The stream ends only with a status, and nothing arrives after it:
+   * OUT_OF_RANGE: the history that `resume_token` needs is gone, or it comes from another deployment or
+   * incarnation of the collection, or is ahead of history; take a snapshot. RESOURCE_EXHAUSTED: the
+   * consumer was too slow; the ErrorInfo metadata `resume_token` holds the last good token, if there is
+   * one. UNAVAILABLE: drain or failover; resume, with the same metadata. INVALID_ARGUMENT: a malformed
+   * token, or one of another selector. FAILED_PRECONDITION: `REPLICA_SET_REQUIRED` or
+   * `PREVIOUS_UNAVAILABLE`, on MongoDB.
    */
   watchKeys(
     request: WatchKeysRequest,
@@ -6833,14 +6853,24 @@ export interface StoreServiceClient<CallOptionsExt = {}> {
     options?: CallOptions & CallOptionsExt,
   ): Promise<DeleteStoreGlobalResponse>;
   /**
-   * Streams changes of keys: ordered per key, each exactly once, with nothing left out between two
-   * messages. The first message is STARTED: from it on nothing is missed. The stream ends only with a
-   * status, and nothing arrives after it:
-   * OUT_OF_RANGE: the history that `resume_token` needs is gone, or it comes from another deployment;
-   * take a snapshot. RESOURCE_EXHAUSTED: the consumer was too slow; the ErrorInfo metadata
-   * `resume_token` holds the last good token, if there is one. UNAVAILABLE: drain or failover; resume.
-   * INVALID_ARGUMENT: a malformed token, or one of another selector (collection, context, store, key or
-   * prefix). FAILED_PRECONDITION: `REPLICA_SET_REQUIRED` or `PREVIOUS_UNAVAILABLE`, on MongoDB.
+   * Streams changes of keys, whoever makes them: those of a key in the order of their commits, each
+   * exactly once, with nothing left out between two messages, whatever becomes of server and connection.
+   *
+   * The first message is STARTED: from it on nothing is missed. With `snapshot`, SNAPSHOT messages with
+   * what is there follow, and SNAPSHOT_COMPLETE, also when there was nothing; what comes after it is
+   * exactly what changed since. Then EVENTS, and PROGRESS when there is nothing to tell for
+   * `progress_interval`. Their `resume_token` goes on exclusively after them: on any server of the
+   * deployment, after any restart, as long as history lasts (LMDB: --history-time and --history-size;
+   * MongoDB: the oplog). A token belongs to its selector: collection, context, store, key or prefix.
+   * Types, encoding, previous and interval may change.
+   *
+   * The stream ends only with a status, and nothing arrives after it:
+   * OUT_OF_RANGE: the history that `resume_token` needs is gone, or it comes from another deployment or
+   * incarnation of the collection, or is ahead of history; take a snapshot. RESOURCE_EXHAUSTED: the
+   * consumer was too slow; the ErrorInfo metadata `resume_token` holds the last good token, if there is
+   * one. UNAVAILABLE: drain or failover; resume, with the same metadata. INVALID_ARGUMENT: a malformed
+   * token, or one of another selector. FAILED_PRECONDITION: `REPLICA_SET_REQUIRED` or
+   * `PREVIOUS_UNAVAILABLE`, on MongoDB.
    */
   watchKeys(
     request: DeepPartial<WatchKeysRequest>,

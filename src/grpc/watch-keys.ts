@@ -1,0 +1,136 @@
+import type { WatchKeysRequest } from "../../gen/ts/execution_store/v1/execution_store.js";
+import type { HistoryPoint } from "../store/changes.js";
+import type { WatchableEngine } from "../store/engine.js";
+import { isStoreError, type StoreError, withResumeToken } from "../store/errors.js";
+import { WatchHub } from "../watch/hub.js";
+import type { WatchLimits } from "../watch/limits.js";
+import type { HandlerOptions } from "./call.js";
+import { encodeChange } from "./event-payload.js";
+import { RequestCheck } from "./request-check.js";
+import { ResumeTokenPool } from "./resume-token-pool.js";
+import type { StreamMessage } from "./stream-message.js";
+import {
+  MAX_EVENTS_BYTES,
+  StepMessages,
+  snapshotCompleteMessage,
+  snapshotMessages,
+  startedMessage,
+} from "./watch-messages.js";
+import { type AskedWatch, watchOf } from "./watch-request.js";
+import { WatchStream } from "./watch-stream.js";
+
+/** How watches are served. */
+export interface WatchOptions {
+  /** The least interval of progress messages, in milliseconds. @default 1000 */
+  readonly minProgressMs?: number;
+  /** How long a message may wait for a client that does not read, in milliseconds. @default 30_000 */
+  readonly stallMs?: number;
+  /** What the watches of one collection may hold. */
+  readonly limits?: Partial<WatchLimits>;
+}
+
+/** WatchKeys over an engine's changes. */
+export class WatchKeys {
+  readonly #hubs = new Map<string, WatchHub>();
+  readonly #tokens = new ResumeTokenPool();
+  readonly #messages = new StepMessages();
+  readonly #minProgressMs: number;
+  readonly #stallMs: number;
+
+  constructor(
+    private readonly engine: WatchableEngine,
+    private readonly collections: ReadonlySet<string>,
+    private readonly options: WatchOptions = {},
+  ) {
+    this.#minProgressMs = options.minProgressMs ?? 1000;
+    this.#stallMs = options.stallMs ?? 30_000;
+  }
+
+  /** The stream of one watch. It ends by throwing; the error has the last token that was sent, if it can be used. */
+  async *watch(request: WatchKeysRequest, { signal }: HandlerOptions): AsyncGenerator<StreamMessage> {
+    const check = new RequestCheck(this.collections);
+    const asked = watchOf(request, check, this.#minProgressMs);
+    check.done();
+    const stream = new WatchStream(signal, this.#stallMs);
+    try {
+      let { from } = asked;
+      if (asked.snapshot) from = yield* this.#snapshot(asked, stream);
+      yield* this.#follow(asked, from, stream);
+    } catch (error) {
+      throw isStoreError(error) && mayResume(error) ? withResumeToken(error, stream.resumeToken) : error;
+    }
+  }
+
+  /** STARTED and what is there; the place to go on from. */
+  async *#snapshot(
+    { collection, selector, form, existing, progressMs }: AskedWatch,
+    stream: WatchStream,
+  ): AsyncGenerator<StreamMessage, HistoryPoint> {
+    const { signal } = stream;
+    const { source } = this.#hub(collection);
+    // Whether previous documents are to be had is said before anything is sent.
+    await source.now({ previous: form.previous }, { signal });
+    const snapshot = await source.snapshot(selector, form.values !== "none", { signal });
+    try {
+      const started = stream.message(startedMessage(progressMs, ""));
+      yield started;
+      await stream.taken(started);
+      if (!existing) return snapshot;
+      for await (const documents of snapshot.pages()) {
+        for (const bytes of snapshotMessages(documents, form.values)) {
+          const message = stream.message(bytes);
+          yield message;
+          await stream.taken(message);
+        }
+      }
+      return snapshot;
+    } finally {
+      snapshot.close();
+    }
+  }
+
+  /** SNAPSHOT_COMPLETE, or STARTED where no snapshot was asked for; then all that comes, without end. */
+  async *#follow(
+    asked: AskedWatch,
+    from: HistoryPoint | undefined,
+    stream: WatchStream,
+  ): AsyncGenerator<StreamMessage> {
+    const watch = await this.#hub(asked.collection).open(asked, from, stream.signal);
+    const tokens = this.#tokens.acquire(asked.collection, asked.selector, watch.from.history);
+    try {
+      await watch.begun();
+      let token = tokens.at(watch.from.position);
+      let bytes = asked.snapshot ? snapshotCompleteMessage(token) : startedMessage(asked.progressMs, token);
+      for (;;) {
+        const message = stream.message(bytes, token);
+        yield message;
+        if (!message.isTaken) await stream.taken(message);
+        const { payloads, position } = await watch.next();
+        token = tokens.at(position);
+        bytes = this.#messages.make(payloads, token);
+      }
+    } finally {
+      this.#tokens.release(tokens);
+      watch.close();
+    }
+  }
+
+  #hub(collection: string): WatchHub {
+    let hub = this.#hubs.get(collection);
+    if (hub === undefined) {
+      hub = new WatchHub({
+        source: this.engine.changes(collection),
+        encode: encodeChange,
+        stepBytes: MAX_EVENTS_BYTES,
+        ...(this.options.limits !== undefined && { limits: this.options.limits }),
+      });
+      this.#hubs.set(collection, hub);
+    }
+    return hub;
+  }
+}
+
+/** Whether a watch that ended so can go on at its last token. */
+function mayResume({ kind }: StoreError): boolean {
+  return kind === "UNAVAILABLE" || kind === "RESOURCE_EXHAUSTED";
+}
