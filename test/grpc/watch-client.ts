@@ -4,7 +4,7 @@ import {
   KeyEvent_Type,
   StoreServiceDefinition,
   WatchKeysRequest,
-  WatchKeysResponse,
+  type WatchKeysResponse,
   WatchKeysResponse_Kind,
 } from "../../gen/ts/execution_store/v1/execution_store.js";
 import { type WireError, wireError } from "./wire-client.js";

@@ -6,8 +6,8 @@ import { serialize } from "bson";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   KeyEvent_Type,
-  ValueEncoding,
   WatchKeysResponse_Kind as Kind,
+  ValueEncoding,
 } from "../../gen/ts/execution_store/v1/execution_store.js";
 import { type LmdbEngine, openLmdbEngine } from "../../src/engines/lmdb/engine.js";
 import { createGrpcServer, type GrpcServer } from "../../src/grpc/server.js";
@@ -23,12 +23,12 @@ let client: WireClient;
 let address: string;
 const cleanups: (() => Promise<void> | void)[] = [];
 
-async function start(watch: WatchOptions = {}): Promise<void> {
+async function start(options: WatchOptions = {}): Promise<void> {
   const path = mkdtempSync(join(tmpdir(), "execution-store-"));
   cleanups.push(() => rmSync(path, { recursive: true }));
   engine = await openLmdbEngine({ path, collections: [DEFAULT_COLLECTION] });
   cleanups.push(() => engine.close());
-  server = createGrpcServer({ engine, watch: { minProgressMs: 20, ...watch } });
+  server = createGrpcServer({ engine, watch: { minProgressMs: 20, ...options } });
   cleanups.push(() => server.shutdown({ graceMs: 0 }));
   address = await server.listen("127.0.0.1:0");
   client = createWireClient(address);
@@ -57,7 +57,11 @@ function watch(request: object = {}) {
 describe("WatchKeys", () => {
   it("tells changes after STARTED, and what they were", async () => {
     await set("before");
-    const stream = watch({ storeName: "s", includePrevious: true, encoding: ValueEncoding.VALUE_ENCODING_BSON });
+    const stream = watch({
+      storeName: "s",
+      includePrevious: true,
+      encoding: ValueEncoding.VALUE_ENCODING_BSON,
+    });
     const started = await stream.started();
     expect(started.resumeToken).not.toBe("");
     expect(started.progressInterval).toEqual({ seconds: 10n, nanos: 0 });
@@ -117,7 +121,11 @@ describe("WatchKeys", () => {
     ["a key of any store", { key: "ab" }, ["created ab", "created ab"]],
     ["a prefix", { storeName: "s", keyPrefix: "a" }, ["created ab", "created a"]],
     ["a context", { datasetId: DATASET }, ["created in-dataset"]],
-    ["all contexts", { allContexts: true }, ["created ab", "created a", "created b", "created ab", "created in-dataset"]],
+    [
+      "all contexts",
+      { allContexts: true },
+      ["created ab", "created a", "created b", "created ab", "created in-dataset"],
+    ],
     ["a store of all contexts", { allContexts: true, storeName: "t" }, ["created ab", "created in-dataset"]],
     ["types", { storeName: "s", eventTypes: [KeyEvent_Type.TYPE_UPDATED] }, ["updated b"]],
   ])("selects %s", async (_, request, told) => {
@@ -125,10 +133,17 @@ describe("WatchKeys", () => {
     await stream.started();
     for (const key of ["ab", "a", "b"]) await set(key);
     await client.call("setKey", { storeName: "t", key: "ab", valueBson: bson(1) });
-    await client.call("setKey", { datasetId: DATASET, storeName: "t", key: "in-dataset", valueBson: bson(1) });
+    await client.call("setKey", {
+      datasetId: DATASET,
+      storeName: "t",
+      key: "in-dataset",
+      valueBson: bson(1),
+    });
     if ("eventTypes" in request) await set("b", 2);
     const reference = watch({ allContexts: true });
-    await stream.until(({ messages }) => messages.filter(({ kind }) => kind === Kind.KIND_PROGRESS).length > 1);
+    await stream.until(
+      ({ messages }) => messages.filter(({ kind }) => kind === Kind.KIND_PROGRESS).length > 1,
+    );
     await reference.started();
     expect(stream.told).toEqual(told);
   });
@@ -181,7 +196,12 @@ describe("WatchKeys", () => {
     ["a malformed token", { resumeToken: "x" }, "RESUME_TOKEN_INVALID", "resume_token"],
     ["a type that is none", { eventTypes: [9] }, "EVENT_TYPE_INVALID", "event_types[0]"],
     ["an encoding that is none", { encoding: 9 }, "ENCODING_INVALID", "encoding"],
-    ["a negative interval", { progressInterval: { seconds: -1n, nanos: 0 } }, "PROGRESS_INTERVAL_INVALID", "progress_interval"],
+    [
+      "a negative interval",
+      { progressInterval: { seconds: -1n, nanos: 0 } },
+      "PROGRESS_INTERVAL_INVALID",
+      "progress_interval",
+    ],
     ["a dataset id that is none", { datasetId: "x" }, "DATASET_ID_INVALID", "dataset_id"],
   ])("refuses %s", async (_, request, reason, field) => {
     const error = await watch(request).ended;
@@ -195,7 +215,12 @@ describe("WatchKeys", () => {
     expect(await watch({ storeName: "s", snapshot: true, resumeToken }).ended).toMatchObject({
       reason: "SELECTOR_AMBIGUOUS",
     });
-    for (const other of [{ storeName: "t" }, {}, { storeName: "s", key: "k" }, { storeName: "s", keyPrefix: "s" }]) {
+    for (const other of [
+      { storeName: "t" },
+      {},
+      { storeName: "s", key: "k" },
+      { storeName: "s", keyPrefix: "s" },
+    ]) {
       expect(await watch({ ...other, resumeToken }).ended).toMatchObject({
         code: "INVALID_ARGUMENT",
         reason: "RESUME_TOKEN_INVALID",
@@ -214,7 +239,10 @@ describe("WatchKeys", () => {
   it("answers OUT_OF_RANGE to a token of another history", async () => {
     const { resumeToken } = await watch({}).started();
     await start();
-    expect(await watch({ resumeToken }).ended).toMatchObject({ code: "OUT_OF_RANGE", reason: "HISTORY_LOST" });
+    expect(await watch({ resumeToken }).ended).toMatchObject({
+      code: "OUT_OF_RANGE",
+      reason: "HISTORY_LOST",
+    });
   });
 
   it("ends a watch that does not read, with a token that loses nothing", async () => {
