@@ -3,7 +3,8 @@ import type { HistoryPoint } from "../store/changes.js";
 import type { WatchableEngine } from "../store/engine.js";
 import { isStoreError, type StoreError, withResumeToken } from "../store/errors.js";
 import { WatchHub } from "../watch/hub.js";
-import type { WatchLimits } from "../watch/limits.js";
+import { DEFAULT_WATCH_LIMITS, type WatchLimits } from "../watch/limits.js";
+import { ByteBudget } from "./byte-budget.js";
 import type { HandlerOptions } from "./call.js";
 import { encodeChange } from "./event-payload.js";
 import { RequestCheck } from "./request-check.js";
@@ -13,6 +14,7 @@ import {
   MAX_EVENTS_BYTES,
   StepMessages,
   snapshotCompleteMessage,
+  snapshotMessage,
   snapshotMessages,
   startedMessage,
 } from "./watch-messages.js";
@@ -34,6 +36,7 @@ export class WatchKeys {
   readonly #hubs = new Map<string, WatchHub>();
   readonly #tokens = new ResumeTokenPool();
   readonly #messages = new StepMessages();
+  readonly #budget: ByteBudget;
   readonly #minProgressMs: number;
   readonly #stallMs: number;
 
@@ -44,6 +47,7 @@ export class WatchKeys {
   ) {
     this.#minProgressMs = options.minProgressMs ?? 1000;
     this.#stallMs = options.stallMs ?? 30_000;
+    this.#budget = new ByteBudget(options.limits?.totalBytes ?? DEFAULT_WATCH_LIMITS.totalBytes);
   }
 
   /** The stream of one watch. It ends by throwing; the error has the last token that was sent, if it can be used. */
@@ -51,13 +55,15 @@ export class WatchKeys {
     const check = new RequestCheck(this.collections);
     const asked = watchOf(request, check, this.#minProgressMs);
     check.done();
-    const stream = new WatchStream(signal, this.#stallMs);
+    const stream = new WatchStream(signal, this.#stallMs, this.#budget);
     try {
       let { from } = asked;
       if (asked.snapshot) from = yield* this.#snapshot(asked, stream);
       yield* this.#follow(asked, from, stream);
     } catch (error) {
       throw isStoreError(error) && mayResume(error) ? withResumeToken(error, stream.resumeToken) : error;
+    } finally {
+      stream.close();
     }
   }
 
@@ -78,9 +84,15 @@ export class WatchKeys {
       if (!existing) return snapshot;
       for await (const documents of snapshot.pages()) {
         for (const bytes of snapshotMessages(documents, form.values)) {
+          await stream.room(bytes.length);
           const message = stream.message(bytes);
           yield message;
           await stream.taken(message);
+          if (stream.isHeavy) {
+            const none = stream.message(snapshotMessage([]));
+            yield none;
+            await stream.taken(none);
+          }
         }
       }
       return snapshot;
@@ -104,10 +116,17 @@ export class WatchKeys {
       for (;;) {
         const message = stream.message(bytes, token);
         yield message;
-        if (!message.isTaken) await stream.taken(message);
-        const { payloads, position } = await watch.next();
-        token = tokens.at(position);
-        bytes = this.#messages.make(payloads, token);
+        await stream.taken(message);
+        if (stream.isHeavy) {
+          const progress = stream.message(this.#messages.make([], token), token);
+          yield progress;
+          await stream.taken(progress);
+        }
+        const step = await watch.next();
+        // Before the message is made: it is a copy of what others share.
+        await stream.room(step.payloads.reduce((sum, { length }) => sum + length, 0));
+        token = tokens.at(step.position);
+        bytes = this.#messages.make(step.payloads, token);
       }
     } finally {
       this.#tokens.release(tokens);

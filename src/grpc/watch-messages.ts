@@ -30,6 +30,11 @@ export function snapshotCompleteMessage(resumeToken: string): EncodedMessage {
   return message(WatchKeysResponse_Kind.KIND_SNAPSHOT_COMPLETE, [], resumeToken);
 }
 
+/** SNAPSHOT. */
+export function snapshotMessage(payloads: readonly Uint8Array[]): EncodedMessage {
+  return message(WatchKeysResponse_Kind.KIND_SNAPSHOT, payloads, "");
+}
+
 /** SNAPSHOT messages, cut where the form of the wire is larger than the documents were as stored. */
 export function* snapshotMessages(
   documents: readonly KeyDocument[],
@@ -40,14 +45,14 @@ export function* snapshotMessages(
   for (const document of documents) {
     const payload = encodeExisting(document, form);
     if (payloads.length > 0 && bytes + payload.length > MAX_EVENTS_BYTES) {
-      yield message(WatchKeysResponse_Kind.KIND_SNAPSHOT, payloads, "");
+      yield snapshotMessage(payloads);
       payloads = [];
       bytes = 0;
     }
     payloads.push(payload);
     bytes += payload.length;
   }
-  if (payloads.length > 0) yield message(WatchKeysResponse_Kind.KIND_SNAPSHOT, payloads, "");
+  if (payloads.length > 0) yield snapshotMessage(payloads);
 }
 
 function message(kind: WatchKeysResponse_Kind, events: readonly Uint8Array[], token: string): EncodedMessage {

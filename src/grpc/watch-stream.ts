@@ -1,4 +1,5 @@
 import { StoreError } from "../store/errors.js";
+import type { ByteBudget } from "./byte-budget.js";
 import type { EncodedMessage } from "./definition.js";
 import { StreamMessage } from "./stream-message.js";
 
@@ -9,20 +10,55 @@ function tooSlow(stallMs: number): StoreError {
   );
 }
 
-/** The messages of one watch on their way: at most two are in memory. */
+/** Messages from this size on share a budget: each is copied for its connection, and many together would be too much. */
+const LARGE_BYTES = 256 * 1024;
+
+/** The messages of one watch on their way: at most two are in memory, and of large ones no more than the budget has. */
 export class WatchStream {
   /** That of the last message that was sent; undefined if none had one. */
   resumeToken: string | undefined;
+  /** What the last message that was taken, and the one after it, have of the budget. */
+  #held = 0;
+  #next = 0;
 
   constructor(
     readonly signal: AbortSignal,
     private readonly stallMs: number,
+    private readonly budget: ByteBudget,
   ) {}
+
+  /**
+   * Whether the last message was so large that it is to be known when it has left. That is when the next one is taken,
+   * so one that says nothing is to follow it at once.
+   */
+  get isHeavy(): boolean {
+    return this.#held > 0;
+  }
 
   /** Makes the next message, to be yielded and then waited for. */
   message(bytes: EncodedMessage, resumeToken?: string): StreamMessage {
     if (resumeToken !== undefined) this.resumeToken = resumeToken;
     return new StreamMessage(bytes);
+  }
+
+  /** Waits until there is room for a message of so many bytes. Not while the last one is heavy: all could wait for each other. */
+  async room(bytes: number): Promise<void> {
+    if (bytes < LARGE_BYTES) return;
+    await this.budget.acquire(bytes, this.signal);
+    this.#next = bytes;
+  }
+
+  /** Gives back what it took of the budget. */
+  close(): void {
+    this.#passed();
+    this.#passed();
+  }
+
+  /** A message is taken: the one before it has left. */
+  #passed(): void {
+    if (this.#held > 0) this.budget.release(this.#held);
+    this.#held = this.#next;
+    this.#next = 0;
   }
 
   /**
@@ -31,7 +67,11 @@ export class WatchStream {
    * @throws StoreError WATCH_TOO_SLOW if it is not in time; the signal's reason
    */
   async taken(message: StreamMessage): Promise<void> {
-    if (message.isTaken) return;
+    if (!message.isTaken) await this.#waitFor(message);
+    this.#passed();
+  }
+
+  async #waitFor(message: StreamMessage): Promise<void> {
     const { signal, stallMs } = this;
     await new Promise<void>((resolve, reject) => {
       const end = (settle: () => void): void => {

@@ -269,6 +269,25 @@ describe("WatchKeys", () => {
     expect([...slow.told, ...again.told]).toEqual(others.told);
   });
 
+  it("tells large values to many, one after another where memory is short", async () => {
+    await start({ limits: { totalBytes: 1_000_000 } });
+    for (const key of ["a", "b"]) await set(key, Buffer.alloc(2_000_000));
+    const encoding = ValueEncoding.VALUE_ENCODING_BSON;
+    const streams = ["a", "a", "b", undefined].map((key) =>
+      watch({ storeName: "s", key, snapshot: true, encoding }),
+    );
+    const complete = Kind.KIND_SNAPSHOT_COMPLETE;
+    for (const stream of streams)
+      await stream.until(({ messages }) => messages.some(({ kind }) => kind === complete));
+    for (const key of ["a", "b", "a"]) await set(key, Buffer.alloc(3_000_000));
+    await Promise.all(
+      [3, 3, 2, 5].map(async (count, index) =>
+        streams[index]?.until(({ events }) => events.length === count),
+      ),
+    );
+    expect(streams[3]?.told).toEqual(["existing a", "existing b", "updated a", "updated b", "updated a"]);
+  });
+
   it("brings a watch that fell behind up from history, without loss", async () => {
     await start({ limits: { queueChanges: 4, queueBytes: 10_000 } });
     const stream = watch({ storeName: "s" });
