@@ -216,7 +216,8 @@ export class Calls {
       this.#log(name, startedAt, undefined);
     } catch (thrown) {
       const error = named(thrown, signal);
-      this.#log(name, startedAt, error);
+      // Streams have no end of their own: that the server's is theirs is no news, and there may be thousands.
+      this.#log(name, startedAt, error, error.reason === "SHUTTING_DOWN" ? "debug" : levelOf(error));
       throw onTheWire(error, false, context);
     } finally {
       context.signal.removeEventListener("abort", cancel);
@@ -224,9 +225,8 @@ export class Calls {
     }
   }
 
-  #log(method: string, startedAt: number, error: StoreError | undefined): void {
+  #log(method: string, startedAt: number, error: StoreError | undefined, level = levelOf(error)): void {
     const logger = this.#logger;
-    const level = levelOf(error);
     if (logger.isLevelEnabled?.(level) === false) return;
     const durationMs = Math.round((performance.now() - startedAt) * 1000) / 1000;
     if (error === undefined) {
