@@ -72,7 +72,12 @@ export async function startApp(config: ServeConfig, logger: Logger, stopping: Ab
   return { addresses, stop: stopOnce(engine, server, drainMs, config.shutdownGraceMs) };
 }
 
-function stopOnce(engine: WatchableEngine, server: GrpcServer, drainMs: number, graceMs: number): () => Promise<void> {
+function stopOnce(
+  engine: WatchableEngine,
+  server: GrpcServer,
+  drainMs: number,
+  graceMs: number,
+): () => Promise<void> {
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     await server.shutdown({ drainMs, graceMs });
@@ -125,7 +130,7 @@ async function openLmdb(
 }
 
 async function createMongo(
-  { storeWaitMs }: ServeConfig,
+  { storeWaitMs, mongodbImages }: ServeConfig,
   store: MongodbLocation,
   collections: readonly string[],
   { logger, setServing }: Hearing,
@@ -136,7 +141,7 @@ async function createMongo(
     logEvent(event, logger);
   };
   try {
-    const engine = createMongoEngine({ uri: store.uri, collections, onEvent });
+    const engine = createMongoEngine({ uri: store.uri, collections, onEvent, images: mongodbImages });
     const timeout = storeWaitMs === undefined ? {} : { timeoutMs: storeWaitMs };
     const connect = async (signal: AbortSignal): Promise<void> => {
       await engine.connect({ ...timeout, signal }).catch((error: unknown) => {

@@ -65,7 +65,7 @@ export class Feed {
     const { signal } = this.#ending;
     const from = { history: this.history, position: this.position };
     try {
-      for await (const batch of source.read(from, { previous: true }, signal)) {
+      for await (const batch of source.read(from, { previous: false }, signal)) {
         if (signal.aborted) return;
         if (!this.started) this.#begin();
         for (const change of batch.changes) this.#dispatch(change);

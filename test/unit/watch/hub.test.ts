@@ -89,7 +89,7 @@ describe("a hub", () => {
     const { history, open } = make();
     const watch = await open();
     for (let index = 0; index < 64; index += 1) history.append();
-    await until(() => history.open > 0);
+    await until(() => history.open > 0, "it reads");
     for (let told = 0; told < 64; ) {
       const { payloads, position } = await watch.next();
       told += payloads.length;
@@ -112,7 +112,7 @@ describe("a hub", () => {
     }
     expect(history.reads.length - before).toBeLessThanOrEqual(8);
     // All are at the live feed now.
-    await until(() => history.open === 1);
+    await until(() => history.open === 1, "only the live feed reads");
   });
 
   it("ends only those whose place is forgotten", async () => {
@@ -137,14 +137,14 @@ describe("a hub", () => {
     }
     expect(await take(slow, 500)).toEqual(range(1, 501));
     expect(hub.queuedBytes).toBe(0);
-    await until(() => history.open === 1);
+    await until(() => history.open === 1, "only the live feed reads");
   });
 
   it("keeps all watches together within the common bound", async () => {
     const { history, hub, open } = make({ totalBytes: 50 * BYTES });
     const watches = await Promise.all(range(0, 100).map(() => open()));
     for (let index = 0; index < 20; index += 1) history.append();
-    await until(() => hub.queuedBytes > 0);
+    await until(() => hub.queuedBytes > 0, "changes wait");
     await turn();
     // Everybody may hold one change, whatever the bound.
     expect(hub.queuedBytes).toBeLessThanOrEqual(150 * BYTES);
@@ -222,7 +222,7 @@ describe("a hub", () => {
     const watches = await Promise.all([open(), open(at(history, 0))]);
     await Promise.all(watches.map((watch) => watch.begun()));
     for (const watch of watches) watch.close();
-    await until(() => history.open === 0);
+    await until(() => history.open === 0, "nobody reads");
   });
 
   it("ends a wait by the caller's signal", async () => {
