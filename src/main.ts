@@ -18,6 +18,7 @@ Examples:
   $ execution-store set jobs last-run '{"ok": true}' --ttl 1h
   $ execution-store get jobs last-run
   $ execution-store keys jobs --long
+  $ execution-store watch jobs
 
 Every command explains itself: execution-store help COMMAND
 

@@ -4,13 +4,13 @@ import { oneOf, parseFlag } from "../config/options.js";
 import { parseDuration } from "../config/units.js";
 import { addOptions } from "./add-options.js";
 import { CLIENT_OPTIONS } from "./client-options.js";
-import { EXIT_CODES_HELP, type ExitCode } from "./exit-codes.js";
+import { type CommandEnd, EXIT_CODES_HELP } from "./exit-codes.js";
 import { once } from "./once.js";
 import type { Session } from "./session.js";
 
 type Flags = Readonly<Record<string, unknown>>;
-type Finish = (code: ExitCode) => void;
-type Work = (session: Session) => Promise<ExitCode>;
+type Finish = (code: CommandEnd) => void;
+type Work = (session: Session) => Promise<CommandEnd>;
 
 const TTL = { least: "1ms", most: "36525d" };
 const JSON_NOTE = `Numbers: a whole number up to 2^53 is an integer, everything else a double. What JSON has no form for is written
@@ -30,6 +30,7 @@ export function addClientCommands(program: Command, finish: Finish): void {
   addSet(program, run);
   addDelete(program, run);
   addKeys(program, run);
+  addWatch(program, run);
   addStores(program, run);
   addInfo(program, run);
   addHealth(program, run);
@@ -162,6 +163,51 @@ Examples:
   });
 }
 
+function addWatch(program: Command, run: Run): void {
+  const command = declare(
+    program,
+    "watch",
+    "Tell every change of keys as it happens, once and in order, until Ctrl-C.",
+    "Print one JSON object a line for each event, with its resume_token.",
+    `One line for each change: its time, what happened, the key, and the new value, which on a terminal is cut to the
+line. It connects again by itself, and nothing is lost or told twice by that. Ctrl-C ends it and says the token with
+which --since goes on. Where the server's history does not reach back to that, it exits with 1; then take a --snapshot.
+
+Types: existing (of a snapshot), created, updated, deleted, expired; with --json also started, snapshot_complete,
+progress (keep its token), and reset: what was told before is void, and a new snapshot follows (only with --snapshot).
+
+Examples:
+  $ execution-store watch jobs
+  $ execution-store watch jobs --prefix report- --snapshot
+  $ execution-store watch jobs --key progress --snapshot --json | jq -c .value
+  $ execution-store watch jobs --json --since "$(cat last-token)"
+
+Ended by Ctrl-C it exits with 130, by SIGTERM with 143.`,
+  );
+  command
+    .argument("[STORE]", "the store's name; without it, every store")
+    .option("--key <KEY>", "Only this key.", once("--key"))
+    .option("--prefix <TEXT>", "Only keys that begin with it.", once("--prefix"))
+    .option("--all-contexts", "Those of every dataset and of none.")
+    .option("--snapshot", "First tell what is there now.")
+    .option("--since <TOKEN>", "Tell what came after the event with this token.", once("--since"));
+  addOptions(command, CLIENT_OPTIONS).action(async (store: string | undefined, flags: Flags) => {
+    refuseBoth(flags, "--all-contexts", "--dataset");
+    refuseBoth(flags, "--key", "--prefix");
+    refuseBoth(flags, "--snapshot", "--since");
+    const choices = {
+      storeName: store,
+      key: optionalFlag(flags["key"]),
+      keyPrefix: optionalFlag(flags["prefix"]),
+      allContexts: flags["allContexts"] === true,
+      snapshot: flags["snapshot"] === true,
+      resumeToken: optionalFlag(flags["since"]),
+    };
+    if (choices.resumeToken === "") throw new ConfigError("--since is empty; expected the token of an event");
+    await run(flags, async (session) => (await import("./watch.js")).watch(session, choices));
+  });
+}
+
 function addStores(program: Command, run: Run): void {
   const command = declare(
     program,
@@ -179,11 +225,8 @@ Examples:
     .option("--prefix <TEXT>", "Only stores whose name begins with it.", once("--prefix"))
     .option("--all-contexts", "Those of every dataset and of none, with their policy and times.");
   addOptions(command, CLIENT_OPTIONS).action(async (flags: Flags) => {
-    const allContexts = flags["allContexts"] === true;
-    if (allContexts && flags["dataset"] !== undefined) {
-      throw new ConfigError("--all-contexts and --dataset exclude each other; expected one of them");
-    }
-    const choices = { prefix: textFlag(flags["prefix"]), allContexts };
+    refuseBoth(flags, "--all-contexts", "--dataset");
+    const choices = { prefix: textFlag(flags["prefix"]), allContexts: flags["allContexts"] === true };
     await run(flags, async (session) => (await import("./stores.js")).stores(session, choices));
   });
 }
@@ -227,5 +270,21 @@ Examples:
 }
 
 function textFlag(flag: unknown): string {
-  return typeof flag === "string" ? flag : "";
+  return optionalFlag(flag) ?? "";
+}
+
+function optionalFlag(flag: unknown): string | undefined {
+  return typeof flag === "string" ? flag : undefined;
+}
+
+/** Throws ConfigError if both of two options are given that exclude each other. */
+function refuseBoth(flags: Flags, one: string, other: string): void {
+  const given = (option: string): boolean => flags[camelCase(option)] !== undefined;
+  if (given(one) && given(other))
+    throw new ConfigError(`${one} and ${other} exclude each other; expected one of them`);
+}
+
+/** Under which name the command line's parser has an option. */
+function camelCase(option: string): string {
+  return option.slice(2).replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }

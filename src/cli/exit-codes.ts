@@ -1,3 +1,4 @@
+import type { STOP_SIGNALS, StopSignal } from "../stop-signals.js";
 import type { ErrorKind } from "../store/errors.js";
 
 /** What the process reports to the shell. Scripts rely on these: a code never changes its meaning. */
@@ -16,6 +17,9 @@ export const EXIT_CODES = {
 
 /** One of EXIT_CODES. */
 export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES];
+
+/** How a command ended: also by a signal, for which shells have codes of their own. */
+export type CommandEnd = ExitCode | (typeof STOP_SIGNALS)[StopSignal];
 
 /** The table for help texts. */
 export const EXIT_CODES_HELP = `Exit codes:

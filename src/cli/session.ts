@@ -2,7 +2,7 @@ import { ExecutionStoreService } from "../client/service.js";
 import { resolveOptions } from "../config/options.js";
 import { isStoreError, type StoreError } from "../store/errors.js";
 import { CLIENT_OPTIONS } from "./client-options.js";
-import { EXIT_CODE_OF, type ExitCode } from "./exit-codes.js";
+import { type CommandEnd, EXIT_CODE_OF } from "./exit-codes.js";
 import { createOutput, type Output } from "./output.js";
 
 /** A command says at once that no server is there. */
@@ -26,8 +26,8 @@ export interface Session {
  */
 export async function runSession(
   flags: Readonly<Record<string, unknown>>,
-  work: (session: Session) => Promise<ExitCode>,
-): Promise<ExitCode> {
+  work: (session: Session) => Promise<CommandEnd>,
+): Promise<CommandEnd> {
   const { values } = resolveOptions(CLIENT_OPTIONS, { flags, environment: process.env });
   const output = createOutput();
   try {

@@ -4,9 +4,10 @@ import { StoreServiceDefinition } from "../../gen/ts/execution_store/v1/executio
 import { invalidField, type Outcome, StoreError, withOutcome } from "../store/errors.js";
 import { DEFAULT_ADDRESS, MAX_REQUEST_BYTES } from "../store/limits.js";
 import { parseAddress } from "./address.js";
-import { beforeSending, type CallFacts, cancelledError, toStoreError } from "./errors.js";
-import { onAbort } from "./on-abort.js";
+import { beforeSending, type CallFacts, cancelledError, toStoreError, toStreamError } from "./errors.js";
+import { MessageStream } from "./message-stream.js";
 import type { CallOptions, ConnectionOptions, RequestHeaders } from "./options.js";
+import { pause } from "./pause.js";
 import { type IdempotencyLevel, isRetryable, type RetryPolicy, retryDelay, retryPolicy } from "./retry.js";
 import { createTransport, type Transport } from "./transport.js";
 
@@ -18,6 +19,15 @@ export interface UnaryMethod<Request, Response> {
   readonly responseType: { decode(bytes: Uint8Array): Response };
   readonly responseStream: false;
   readonly options: { readonly idempotencyLevel?: IdempotencyLevel };
+}
+
+/** A method of the service that is answered by a stream. */
+export interface StreamMethod<Request, Response> {
+  readonly name: string;
+  readonly requestType: { encode(message: Request): BinaryWriter };
+  readonly requestStream: false;
+  readonly responseType: { decode(bytes: Uint8Array): Response };
+  readonly responseStream: true;
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -33,7 +43,8 @@ export class Connection {
   readonly address: string;
   readonly #transport: Transport;
   readonly #retry: RetryPolicy;
-  readonly #timeoutMs: number;
+  /** Milliseconds that a call has if it names no time; Infinity for no limit. */
+  readonly timeoutMs: number;
   readonly #headers: () => Promise<Metadata> | Metadata;
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
@@ -47,7 +58,7 @@ export class Connection {
     );
     this.address = address.label;
     this.#retry = retryPolicy(options.retry);
-    this.#timeoutMs = checkTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    this.timeoutMs = checkTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     this.#headers = headerSource(options.headers);
     this.#transport = createTransport(address, options.tls ?? false);
   }
@@ -69,6 +80,35 @@ export class Connection {
       this.#callsUnderWay--;
       if (this.#callsUnderWay === 0) this.#whenIdle?.();
     }
+  }
+
+  /**
+   * Calls a method that is answered by a stream, once. Rejects with StoreError only, and so do the stream's reads.
+   *
+   * @param signal ends the call, whose reads then reject with CANCELLED
+   */
+  async stream<Request, Response>(
+    method: StreamMethod<Request, Response>,
+    request: Request,
+    signal: AbortSignal,
+  ): Promise<MessageStream<Response>> {
+    const { name } = method;
+    const facts = { method: name, writes: false, address: this.address, timeoutMs: this.timeoutMs, signal };
+    const encoded = encodeRequest(method, request);
+    const metadata = await this.#headersOf(facts, "NOT_APPLIED");
+    if (this.#closed !== undefined) throw closedError(name);
+    const path = `/${StoreServiceDefinition.fullName}/${name}`;
+    const stream = this.#transport.stream({ path, request: encoded, metadata });
+    return new MessageStream(stream, {
+      decode: (bytes) => method.responseType.decode(bytes),
+      toError: (failure) => toStreamError(failure, facts),
+      signal,
+    });
+  }
+
+  /** Aborts when the connection is closed: for what does not end by itself. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
   }
 
   /** Takes no more calls, waits for those under way without repeating them, and closes. Idempotent. */
@@ -95,12 +135,10 @@ export class Connection {
     const level = method.options.idempotencyLevel;
     const writes = level !== "NO_SIDE_EFFECTS";
     const { signal } = options;
-    const timeoutMs = beforeSending(writes, () => checkTimeout(options.timeoutMs ?? this.#timeoutMs));
+    const timeoutMs = beforeSending(writes, () => checkTimeout(options.timeoutMs ?? this.timeoutMs));
     const facts = { method: method.name, writes, address: this.address, timeoutMs, signal };
     const encoded = beforeSending(writes, () => {
-      if (this.#closed !== undefined) {
-        throw new StoreError("CLIENT_CLOSED", `${method.name} was called after close(); open a new service`);
-      }
+      if (this.#closed !== undefined) throw closedError(method.name);
       return encodeRequest(method, request());
     });
     const start = Date.now();
@@ -146,16 +184,7 @@ export class Connection {
   /** Waits before a repetition, at most until the caller gives up; false if the connection was closed meanwhile. */
   async #pause(delayMs: number, signal: AbortSignal | undefined): Promise<boolean> {
     const closing = this.#closing.signal;
-    if (closing.aborted || signal?.aborted === true) return !closing.aborted;
-    await new Promise<void>((resolve) => {
-      const end = (): void => {
-        clearTimeout(timer);
-        for (const forget of forgets) forget();
-        resolve();
-      };
-      const timer = setTimeout(end, delayMs);
-      const forgets = [closing, ...(signal === undefined ? [] : [signal])].map((each) => onAbort(each, end));
-    });
+    await pause(delayMs, closing, ...(signal === undefined ? [] : [signal]));
     return !closing.aborted;
   }
 }
@@ -172,7 +201,14 @@ function checkTimeout(timeoutMs: number): number {
   return timeoutMs > MAX_TIMEOUT_MS ? Number.POSITIVE_INFINITY : timeoutMs;
 }
 
-function encodeRequest<Request>(method: UnaryMethod<Request, unknown>, request: Request): Buffer {
+function closedError(method: string): StoreError {
+  return new StoreError("CLIENT_CLOSED", `${method} was called after close(); open a new service`);
+}
+
+function encodeRequest<Request>(
+  method: Pick<UnaryMethod<Request, unknown>, "name" | "requestType">,
+  request: Request,
+): Buffer {
   const bytes = method.requestType.encode(request).finish();
   if (bytes.length > MAX_REQUEST_BYTES) {
     throw new StoreError(

@@ -33,9 +33,10 @@ function optionalDate(time: Timestamp | undefined): Date | undefined {
     : new Date(Number(time.seconds) * 1000 + Math.floor(time.nanos / 1e6));
 }
 
-function date(time: Timestamp | undefined): Date {
+/** A time that an answer must hold. */
+export function date(time: Timestamp | undefined): Date {
   const known = optionalDate(time);
-  if (known === undefined) throw brokenAnswer("holds a document without its times");
+  if (known === undefined) throw brokenAnswer("holds a document or an event without its times");
   return known;
 }
 

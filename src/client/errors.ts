@@ -63,6 +63,19 @@ export function toStoreError(failure: Failure, facts: CallFacts): StoreError {
   });
 }
 
+/**
+ * As toStoreError, for the end of a stream: one that ends without a word of the server's broke off on its way, and who
+ * knows where it was may open it again.
+ */
+export function toStreamError(failure: Failure, facts: CallFacts): StoreError {
+  const error = toStoreError(failure, facts);
+  const bare = failure.metadata.get(STATUS_TRAILER).length === 0;
+  if (!bare || error.kind !== "INTERNAL") return error;
+  const { method, address } = facts;
+  const said = `${status[failure.code] ?? failure.code}: ${failure.details}`;
+  return new StoreError("UNAVAILABLE", `${method} broke off at ${address} with ${said}`, { cause: error });
+}
+
 /** Does what comes before the first attempt; for a write, an error then says that nothing was written. */
 export function beforeSending<T>(writes: boolean, prepare: () => T): T {
   try {

@@ -1,8 +1,10 @@
+import { randomUUID } from "node:crypto";
 import type { Policy } from "../store/document.js";
 import { invalidField } from "../store/errors.js";
 import { checkIterable } from "./check-iterable.js";
 import type { KeyDocument, KeyMetadata } from "./documents.js";
 import { beforeSending } from "./errors.js";
+import { Mirror, type MirrorOptions } from "./mirror.js";
 import type {
   CallOptions,
   CompareAndSetOptions,
@@ -16,6 +18,9 @@ import type {
 } from "./options.js";
 import type { Pager } from "./pager.js";
 import { ExecutionStoreService } from "./service.js";
+import { type StoreCallback, Subscription, type SubscriptionErrorHandler } from "./subscription.js";
+import type { Watch } from "./watch.js";
+import type { StoreWatchOptions, WatchTuning } from "./watch-options.js";
 
 /** How a store is opened. */
 export interface ExecutionStoreOptions extends ServiceOptions {
@@ -26,6 +31,19 @@ export interface ExecutionStoreOptions extends ServiceOptions {
    * about connecting then count for nothing, and closing the store leaves the service open.
    */
   readonly service?: ExecutionStoreService | undefined;
+}
+
+/** What a subscription is about, and how it is kept. */
+export interface SubscribeOptions extends Pick<WatchTuning, "retry" | "onInterruption"> {
+  /** Only keys that start with it. @default "" */
+  readonly keyPrefix?: string | undefined;
+  /**
+   * Hears what the callback throws, after which the subscription goes on; and of the StoreError that ends the
+   * subscription, if the store cannot be watched (see Watch).
+   *
+   * @default a warning of the process, by default on stderr
+   */
+  readonly onError?: SubscriptionErrorHandler | undefined;
 }
 
 /**
@@ -48,6 +66,7 @@ export class ExecutionStore {
   /** The service behind it, in this store's context. */
   readonly service: ExecutionStoreService;
   readonly #ownsService: boolean;
+  readonly #subscriptions = new Map<string, { close(): void }>();
 
   private constructor(storeName: string, options: ExecutionStoreOptions) {
     const { service, defaultPolicy = "persist" } = options;
@@ -202,14 +221,64 @@ export class ExecutionStore {
     return this.service.batchDeleteKeys(this.storeName, keys, options);
   }
 
-  /** Closes the connection, unless it is that of a service that was given. Idempotent. */
+  /**
+   * Watches the store: every change from now on, or first what is there, or what came after a token; see Watch.
+   *
+   * @example
+   * for await (const event of store.watch({ key: "progress", snapshot: true })) {
+   *   if ("document" in event) console.log(event.document.value);
+   * }
+   */
+  watch<T = unknown>(options: StoreWatchOptions = {}): Watch<T> {
+    const own = { storeName: this.storeName, allContexts: false, encoding: "plain" } as const;
+    return this.service.watchKeys<T>({ ...options, ...own });
+  }
+
+  /** Opens a map of the store in this process's memory that a watch keeps current; close it after use. See Mirror. */
+  mirror<T = unknown>(options: MirrorOptions = {}): Mirror<T> {
+    return new Mirror<T>(this.#watchAll<T>(options));
+  }
+
+  /**
+   * Calls back with the current state, a message for each key, then with every change, once and in order, until
+   * unsubscribe() or close(). What the callback returns is awaited before its next message; other subscriptions do not
+   * wait for it. Messages have the shape that FiftyOne's have. Where changes cannot be told one by one any more (see
+   * Watch), those that are left are told as one per key.
+   *
+   * @returns an id for unsubscribe()
+   */
+  subscribe<T = unknown>(callback: StoreCallback<T>, options: SubscribeOptions = {}): string {
+    const { onError } = options;
+    const watch = this.#watchAll<T>(options);
+    const subscription = new Subscription<T>({ watch, datasetId: this.datasetId, callback, onError });
+    const id = randomUUID();
+    this.#subscriptions.set(id, subscription);
+    void subscription.run().finally(() => this.#subscriptions.delete(id));
+    return id;
+  }
+
+  /** Ends a subscription: its callback is not called again. Answers whether there was one. */
+  unsubscribe(id: string): boolean {
+    this.#subscriptions.get(id)?.close();
+    return this.#subscriptions.delete(id);
+  }
+
+  /** Ends subscriptions and closes the connection, unless it is that of a service that was given. Idempotent. */
   async close(): Promise<void> {
+    for (const id of this.#subscriptions.keys()) this.unsubscribe(id);
     if (this.#ownsService) await this.service.close();
   }
 
   /** As close; for `await using` in TypeScript, and in JavaScript where the runtime has it. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** What is there, then every change, also over lost history. */
+  #watchAll<T>(options: MirrorOptions): Watch<T> {
+    const { keyPrefix, progressIntervalMs, bufferEvents, bufferBytes, retry, onInterruption } = options;
+    const tuning = { progressIntervalMs, bufferEvents, bufferBytes, retry, onInterruption };
+    return this.watch<T>({ ...tuning, keyPrefix, snapshot: true, onHistoryLost: "snapshot" });
   }
 
   #withPolicy(options: SetOptions): SetOptions {

@@ -28,15 +28,23 @@ export interface RetryPolicy {
 /** What the contract says of repeating a method; undefined: a repetition may have another effect. */
 export type IdempotencyLevel = "NO_SIDE_EFFECTS" | "IDEMPOTENT" | undefined;
 
+/** What RetryOptions says of calls. */
+const CALLS: RetryPolicy = {
+  maxAttempts: 6,
+  initialBackoffMs: 100,
+  maxBackoffMs: 2000,
+  waitForServerMs: 10_000,
+};
+
 /** Fills options in. Throws StoreError CLIENT_OPTION_INVALID. */
-export function retryPolicy(options: RetryOptions | false = {}): RetryPolicy {
+export function retryPolicy(options: RetryOptions | false = {}, defaults = CALLS): RetryPolicy {
   const {
-    maxAttempts = 6,
-    initialBackoffMs = 100,
-    maxBackoffMs = 2000,
-    waitForServerMs = 10_000,
+    maxAttempts = defaults.maxAttempts,
+    initialBackoffMs = defaults.initialBackoffMs,
+    maxBackoffMs = defaults.maxBackoffMs,
+    waitForServerMs = defaults.waitForServerMs,
   } = options === false ? { maxAttempts: 1, waitForServerMs: 0 } : options;
-  if (!Number.isInteger(maxAttempts) || maxAttempts < 1) {
+  if (!(Number.isInteger(maxAttempts) || maxAttempts === Number.POSITIVE_INFINITY) || maxAttempts < 1) {
     throw invalidField(
       "CLIENT_OPTION_INVALID",
       "retry.maxAttempts",

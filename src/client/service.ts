@@ -32,6 +32,8 @@ import type {
   SetOptions,
 } from "./options.js";
 import { Pager } from "./pager.js";
+import { Watch } from "./watch.js";
+import type { WatchOptions } from "./watch-options.js";
 
 const methods = StoreServiceDefinition.methods;
 
@@ -352,24 +354,28 @@ export class ExecutionStoreService {
 
   /** Counts the stores of all contexts: one per store and context. */
   async countStoresGlobal(options?: CallOptions): Promise<number> {
-    return Number(
-      (await this.#connection.call(methods.countStoresGlobal, () => this.#context, options)).count,
-    );
+    const answer = await this.#connection.call(methods.countStoresGlobal, () => this.#context, options);
+    return Number(answer.count);
   }
 
   /** Deletes the stores of this name in all contexts. Not atomic, as deleteStore. */
   async deleteStoreGlobal(storeName: string, options?: CallOptions): Promise<GlobalDeletion> {
-    const answer = await this.#connection.call(
-      methods.deleteStoreGlobal,
-      () => this.#store(storeName),
-      options,
-    );
+    const request = () => this.#store(storeName);
+    const answer = await this.#connection.call(methods.deleteStoreGlobal, request, options);
     return { stores: Number(answer.deletedStoreCount), documents: Number(answer.deletedCount) };
   }
 
   /**
-   * Takes no more calls (they reject with CLIENT_CLOSED), waits for those under way without repeating them, and
-   * closes the connection. Idempotent.
+   * Watches keys: tells every change from now on, or first what is there, or what came after a token; see Watch.
+   * Without options, of every store of the context.
+   */
+  watchKeys<T = unknown, E extends ValueEncoding = "plain">(options: WatchOptions<E> = {}): Watch<T, E> {
+    return new Watch<T, E>(this.#connection, this.#context, options);
+  }
+
+  /**
+   * Takes no more calls (they reject with CLIENT_CLOSED), ends watches, waits for calls under way without repeating
+   * them, and closes the connection. Idempotent.
    */
   close(): Promise<void> {
     return this.#connection.close();

@@ -4,6 +4,7 @@ import { MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES } from "../store/limits.js";
 import type { Address } from "./address.js";
 import { onAbort } from "./on-abort.js";
 import type { TlsOptions } from "./options.js";
+import { openResponseStream, type ResponseStream, type StreamAttempt } from "./response-stream.js";
 
 /** One attempt of a call. */
 export interface Attempt<Response> {
@@ -41,6 +42,8 @@ export type Reply<Response> =
 export interface Transport {
   /** Sends a call once. Failures are an answer; it never rejects. */
   unary<Response>(attempt: Attempt<Response>): Promise<Reply<Response>>;
+  /** Sends a call that is answered by a stream of messages, once. */
+  stream(attempt: StreamAttempt): ResponseStream;
   /** Closes the connection. Calls under way end with UNAVAILABLE. */
   close(): void;
 }
@@ -68,7 +71,11 @@ export function createTransport(address: Address, tls: boolean | TlsOptions): Tr
     options["grpc.default_authority"] = tls.serverName;
   }
   const client = new Client(address.target, channelCredentials(tls), options);
-  return { unary: (attempt) => unary(client, attempt), close: () => client.close() };
+  return {
+    unary: (attempt) => unary(client, attempt),
+    stream: (attempt) => openResponseStream(client.getChannel(), attempt),
+    close: () => client.close(),
+  };
 }
 
 function channelCredentials(tls: boolean | TlsOptions): ChannelCredentials {

@@ -14,6 +14,7 @@ const COMMANDS = {
   set: ["--json", "--ttl", "--policy", "--if-absent"],
   delete: ["--json"],
   keys: ["--json", "--prefix", "--long"],
+  watch: ["--json", "--key", "--prefix", "--all-contexts", "--snapshot", "--since"],
   stores: ["--json", "--prefix", "--all-contexts"],
   info: ["--json"],
   health: ["--json"],

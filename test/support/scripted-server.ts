@@ -106,8 +106,8 @@ function scriptedCall(method: string, call: ServerUnaryCall<Buffer, Buffer>): Sc
 }
 
 /** A StoreError as the server puts it on the wire; its outcome as it is. */
-function wireError(error: StoreError, method: string): Partial<StatusObject> {
-  const reads = /^(?:Get|Has|List|Count|BatchGet)/.test(method);
+export function wireError(error: StoreError, method: string): Partial<StatusObject> {
+  const reads = /^(?:Get|Has|List|Count|BatchGet|Watch)/.test(method);
   const { message, details } = toWireStatus(error, !reads);
   const metadata = new Metadata();
   metadata.set(STATUS_TRAILER, Buffer.from(details));
