@@ -5,6 +5,7 @@ import {
 import { invalidField, StoreError, withOutcome } from "../store/errors.js";
 import { MAX_BATCH_KEYS, MAX_KEY_BYTES, MAX_REQUEST_BYTES } from "../store/limits.js";
 import { checkKey, checkStoreName, type NameUse } from "../store/names.js";
+import { split } from "../store/split.js";
 import { checkIterable } from "./check-iterable.js";
 import type { Connection } from "./connection.js";
 import { brokenAnswer, decodeDocument, decodeSetResult } from "./decode.js";
@@ -32,9 +33,9 @@ const methods = StoreServiceDefinition.methods;
 /** What an entry takes beside its key and value: tags, lengths, ttl and policy. */
 const ENTRY_OVERHEAD = 64;
 /** What is left for entries, with room for the names of collection and store. */
-const MAX_ENTRY_BYTES = MAX_REQUEST_BYTES - 64 * 1024;
+const ENTRY_PART = { items: MAX_BATCH_KEYS, bytes: MAX_REQUEST_BYTES - 64 * 1024, bytesOf: entryBytes };
 /** What the keys of a batch to find may take: other writers may have made longer ones than a batch of them could be. */
-const MAX_KEYS_BYTES = MAX_BATCH_KEYS * MAX_KEY_BYTES;
+const KEY_PART = { items: MAX_BATCH_KEYS, bytes: MAX_BATCH_KEYS * MAX_KEY_BYTES, bytesOf: keyBytes };
 
 /** Reads distinct keys with as many requests as it takes, in the order of first mention. */
 export async function batchGet<T, E extends ValueEncoding>(
@@ -46,7 +47,7 @@ export async function batchGet<T, E extends ValueEncoding>(
   const storeName = batchStoreField(target, "find");
   let waiting = distinctKeys(keys);
   while (waiting.length > 0) {
-    const asked = firstPart(waiting, 0, keyBytes, MAX_KEYS_BYTES);
+    const [asked = []] = split(waiting.slice(0, MAX_BATCH_KEYS), KEY_PART);
     const answer = await target.connection.call(
       methods.batchGetKeys,
       () => ({
@@ -77,7 +78,7 @@ export async function batchSet(
     storeName: batchStoreField(target, "write"),
     encoded: encodeEntries(entries),
   }));
-  return inParts(partsOf(encoded, entryBytes, MAX_ENTRY_BYTES), encoded.length, async (part) => {
+  return inParts(split(encoded, ENTRY_PART), encoded.length, async (part) => {
     const answer = await target.connection.call(
       methods.batchSetKeys,
       () => ({ ...target.context, storeName, entries: part }),
@@ -98,7 +99,7 @@ export async function batchDelete(
     storeName: batchStoreField(target, "find"),
     distinct: distinctKeys(keys).map((key, index) => checkedKey(key, `keys[${index}]`, "find")),
   }));
-  const parts = partsOf(distinct, keyBytes, MAX_KEYS_BYTES);
+  const parts = split(distinct, KEY_PART);
   const counts = await inParts(parts, distinct.length, async (part) => {
     const answer = await target.connection.call(
       methods.batchDeleteKeys,
@@ -154,37 +155,11 @@ function entryBytes({ key, valueBson }: WireEntry): number {
   return keyBytes(key) + (valueBson?.length ?? 0) + ENTRY_OVERHEAD;
 }
 
-/** Items from `start` on that fit into one request: at least one, at most MAX_BATCH_KEYS. */
-function firstPart<Item>(
-  items: readonly Item[],
-  start: number,
-  bytesOf: (item: Item) => number,
-  maxBytes: number,
-): Item[] {
-  const part: Item[] = [];
-  let bytes = 0;
-  for (const item of items.slice(start, start + MAX_BATCH_KEYS)) {
-    bytes += bytesOf(item);
-    if (part.length > 0 && bytes > maxBytes) break;
-    part.push(item);
-  }
-  return part;
-}
-
-/** Divides items by the limits of a request. */
-function partsOf<Item>(items: readonly Item[], bytesOf: (item: Item) => number, maxBytes: number): Item[][] {
-  const parts: Item[][] = [];
-  for (let start = 0; start < items.length; start += parts.at(-1)?.length ?? 0) {
-    parts.push(firstPart(items, start, bytesOf, maxBytes));
-  }
-  return parts;
-}
-
 /** Writes part after part; an error after the first says what is written, and that the outcome is open. */
 async function inParts<Item, Result>(
-  parts: readonly Item[][],
+  parts: readonly (readonly Item[])[],
   total: number,
-  write: (part: Item[]) => Promise<readonly Result[]>,
+  write: (part: readonly Item[]) => Promise<readonly Result[]>,
 ): Promise<Result[]> {
   const results: Result[] = [];
   let done = 0;

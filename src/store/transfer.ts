@@ -73,6 +73,11 @@ export interface Archive {
   ): Promise<readonly TransferOutcome[]>;
 }
 
+/** The bytes of a document's value. */
+export function valueBytes({ value }: ArchivedDocument): number {
+  return value?.length ?? 0;
+}
+
 function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
   return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0;
 }
@@ -86,26 +91,4 @@ export function sameDocument(a: ArchivedDocument, b: ArchivedDocument): boolean 
     a.policy === b.policy &&
     sameBytes(a.value, b.value)
   );
-}
-
-/** Splits documents into parts of at most so many, and so many bytes of values unless a single one brings more. */
-export function splitDocuments(
-  documents: readonly ArchivedDocument[],
-  most: number,
-  mostBytes: number,
-): readonly (readonly ArchivedDocument[])[] {
-  const chunks: ArchivedDocument[][] = [];
-  let bytes = 0;
-  for (const document of documents) {
-    const size = document.value?.length ?? 0;
-    const chunk = chunks.at(-1);
-    if (chunk === undefined || chunk.length === most || bytes + size > mostBytes) {
-      chunks.push([document]);
-      bytes = size;
-    } else {
-      chunk.push(document);
-      bytes += size;
-    }
-  }
-  return chunks;
 }

@@ -1,6 +1,7 @@
 import type { CallOptions } from "../../store/engine.js";
 import { isStoreError } from "../../store/errors.js";
 import { checkStoreName, keyError } from "../../store/names.js";
+import { split } from "../../store/split.js";
 import {
   type Archive,
   type ArchivedDocument,
@@ -8,9 +9,9 @@ import {
   type ArchiveSize,
   type Refusal,
   sameDocument,
-  splitDocuments,
   type TransferMode,
   type TransferOutcome,
+  valueBytes,
 } from "../../store/transfer.js";
 import { BSON, VALUE_AT } from "../../value/bson-bytes.js";
 import { checkValueBson } from "../../value/check-bson.js";
@@ -38,8 +39,7 @@ const READ_CHUNK = 256;
 const PART_DOCUMENTS = 1000;
 const PART_BYTES = 8 * 1024 * 1024;
 /** Documents, and bytes of values, that go into one transaction together. */
-const WRITE_CHUNK = 100;
-const WRITE_BYTES = 4 * 1024 * 1024;
+const PART = { items: 100, bytes: 4 * 1024 * 1024, bytesOf: valueBytes };
 
 /** What the archive needs from its engine. */
 export interface ArchiveParts {
@@ -175,7 +175,7 @@ async function writeDocuments(
   const turns = new Turns(collection.environment, options?.signal);
   return inParts(writer, async (submit) => {
     const outcomes: TransferOutcome[] = [];
-    for (const chunk of splitDocuments(documents, WRITE_CHUNK, WRITE_BYTES)) {
+    for (const chunk of split(documents, PART)) {
       await turns.rest();
       // Looking first costs no transaction where nothing is to be written, as in most of a repeated copy.
       const found = chunk.map((document) => lookUp(collection, document));

@@ -9,6 +9,7 @@ import type {
   Write,
 } from "../../store/engine.js";
 import { storeAlreadyExists } from "../../store/errors.js";
+import { split } from "../../store/split.js";
 import { equalValues } from "../../value/equal.js";
 import type { Collection } from "./collection.js";
 import { canHold, documentKey } from "./keys.js";
@@ -18,7 +19,7 @@ import type { Existing, NewDocument, WriteBatch } from "./write-batch.js";
 import { inParts, type Writer } from "./writer.js";
 
 /** Entries of a batch that go into one transaction together. */
-const CHUNK = 100;
+const PART = { items: 100 };
 
 /** Where a write goes. */
 export interface Target {
@@ -176,12 +177,6 @@ export async function deleteKey(
   });
 }
 
-function chunksOf<Item>(items: readonly Item[]): readonly (readonly Item[])[] {
-  const chunks: (readonly Item[])[] = [];
-  for (let at = 0; at < items.length; at += CHUNK) chunks.push(items.slice(at, at + CHUNK));
-  return chunks;
-}
-
 /** The results of all parts, once all have ended; the first failure, if one failed. */
 async function allOf<Part>(parts: readonly Promise<Part>[]): Promise<Part[]> {
   await Promise.allSettled(parts);
@@ -204,7 +199,7 @@ export async function batchSetKeys(
     });
   const results = await inParts(writer, (submit) =>
     allOf(
-      chunksOf(entries).map((chunk) =>
+      split(entries, PART).map((chunk) =>
         submit({
           collection,
           bytes: chunk.reduce((sum, entry) => sum + entry.value.length, 0),
@@ -234,7 +229,7 @@ export async function batchDeleteKeys(
     }).length;
   const counts = await inParts(writer, (submit) =>
     allOf(
-      chunksOf(held).map((chunk) =>
+      split(held, PART).map((chunk) =>
         submit({ collection, signal: options?.signal, apply: (batch) => remove(chunk, batch) }),
       ),
     ),

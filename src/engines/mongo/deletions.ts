@@ -2,6 +2,7 @@ import { type Document, Long } from "mongodb";
 import type { Scope } from "../../store/document.js";
 import type { CallOptions, GlobalDeletion } from "../../store/engine.js";
 import { isStoreError, withOutcome } from "../../store/errors.js";
+import { split } from "../../store/split.js";
 import { BSON, damaged } from "../../value/bson-bytes.js";
 import { databaseTime, waitUntilAfter } from "./clock.js";
 import type { MongoCollection } from "./collection.js";
@@ -24,6 +25,7 @@ import { untilAborted } from "./until-aborted.js";
 const SLICE = 1_000;
 /** Bytes of names in one command, unless a single document has more: other writers' may be long. */
 const SLICE_BYTES = 2 * 1024 * 1024;
+const PART = { bytes: SLICE_BYTES, bytesOf: nameBytesOf };
 /**
  * How long a write may take from when its time is taken to when it can be read, in ms: one under way when a deletion
  * begins is not older than this.
@@ -211,22 +213,6 @@ function isLost(error: unknown): boolean {
   return isStoreError(error, "DATABASE_UNREACHABLE") && error.outcome === "UNKNOWN";
 }
 
-/** Documents in parts whose names fit into one command. */
-function partsOf(candidates: readonly Candidate[]): readonly (readonly Candidate[])[] {
-  const parts: Candidate[][] = [];
-  let bytes = 0;
-  for (const candidate of candidates) {
-    const part = parts.at(-1);
-    bytes += nameBytesOf(candidate);
-    if (part !== undefined && bytes <= SLICE_BYTES) part.push(candidate);
-    else {
-      parts.push([candidate]);
-      bytes = nameBytesOf(candidate);
-    }
-  }
-  return parts;
-}
-
 /** Deletes what is chosen of a slice. To delete it again is safe: what was written since is not matched. */
 async function deleteChosen(
   deletion: Deletion,
@@ -279,8 +265,9 @@ async function deleteAll(deletion: Deletion, progress: Progress): Promise<void> 
       ({ place, writtenAt }) =>
         writtenAt !== undefined && writtenAt >= settled && recent.get(nameOf(place)) === writtenAt,
     );
-    for (const part of partsOf(older)) await deleteChosen(deletion, part, writtenBefore(settled), progress);
-    for (const part of partsOf(newer)) await deleteChosen(deletion, part, writtenAsThese(part), progress);
+    for (const part of split(older, PART))
+      await deleteChosen(deletion, part, writtenBefore(settled), progress);
+    for (const part of split(newer, PART)) await deleteChosen(deletion, part, writtenAsThese(part), progress);
     for (const { writtenAt } of newer) latest = Math.max(latest, writtenAt ?? 0);
     if (!full) break;
     after = candidates.at(-1)?.place;

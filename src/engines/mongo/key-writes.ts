@@ -1,6 +1,7 @@
 import type { Scope } from "../../store/document.js";
 import type { BatchEntry, CallOptions, SetResult, Write } from "../../store/engine.js";
 import { isStoreError, withOutcome } from "../../store/errors.js";
+import { split } from "../../store/split.js";
 import { CallQueue } from "./call-queue.js";
 import { readSituations, replacement, writtenDocuments } from "./changes.js";
 import { MAX_TIME_MS } from "./client-settings.js";
@@ -24,8 +25,11 @@ const MOST_KEYS = 64;
 /** Values above this size go alone, so that small ones never wait for them. */
 const JOINED_BYTES = 16 * 1024;
 /** Entries of a batch that go in one command, and bytes of their values. */
-const CHUNK_ENTRIES = 50;
-const CHUNK_BYTES = 2 * 1024 * 1024;
+const PART = {
+  items: 50,
+  bytes: 2 * 1024 * 1024,
+  bytesOf: ({ write }: SetRequest) => write.value.length,
+};
 /** Commands of all batches under way at once. */
 const CHUNKS_AT_ONCE = 4;
 /** Sets, and parts of batches, that may wait for others. */
@@ -129,24 +133,6 @@ function unapplied(
   return { answer: alone };
 }
 
-/** Entries in parts that go together; each value counts, however large. */
-function chunksOf(entries: readonly SetRequest[]): SetRequest[][] {
-  const chunks: SetRequest[][] = [];
-  let chunk: SetRequest[] = [];
-  let bytes = 0;
-  for (const entry of entries) {
-    const size = entry.write.value.length;
-    if (chunk.length === CHUNK_ENTRIES || (chunk.length > 0 && bytes + size > CHUNK_BYTES)) {
-      chunks.push(chunk);
-      chunk = [];
-      bytes = 0;
-    }
-    chunk.push(entry);
-    bytes += size;
-  }
-  return chunk.length === 0 ? chunks : [...chunks, chunk];
-}
-
 /** Sets part of a batch: those together that can be. */
 async function setChunkOf(
   collection: MongoCollection,
@@ -187,7 +173,7 @@ async function setInChunks(
       turns.release();
     }
   };
-  const ended = await Promise.allSettled(chunksOf(requests).map(setChunk));
+  const ended = await Promise.allSettled(split(requests, PART).map(setChunk));
   const errors: unknown[] = ended.flatMap((end) => (end.status === "rejected" ? [end.reason] : []));
   if (errors.length === 0) return ended.flatMap((end) => (end.status === "fulfilled" ? end.value : []));
   // What one part did not do, another may have done.

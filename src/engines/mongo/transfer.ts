@@ -2,6 +2,7 @@ import type { Document } from "mongodb";
 import type { CallOptions } from "../../store/engine.js";
 import { StoreError } from "../../store/errors.js";
 import { STORE_KEY } from "../../store/limits.js";
+import { split } from "../../store/split.js";
 import {
   type Archive,
   type ArchivedDocument,
@@ -9,9 +10,9 @@ import {
   type ArchiveSize,
   type Refusal,
   sameDocument,
-  splitDocuments,
   type TransferMode,
   type TransferOutcome,
+  valueBytes,
 } from "../../store/transfer.js";
 import { BSON } from "../../value/bson-bytes.js";
 import { dateElement, documentOf, NULL, textElement, valueElement } from "./bson-document.js";
@@ -38,8 +39,7 @@ import { readVersions, type Target, type Version, wasLive } from "./versions.js"
 /** Documents in one reply. */
 const READ_LIMIT = 1000;
 /** Documents, and bytes of values, that are compared or written together. */
-const CHUNK = 100;
-const CHUNK_BYTES = 2 * 1024 * 1024;
+const PART = { items: 100, bytes: 2 * 1024 * 1024, bytesOf: valueBytes };
 /** Of them under way at once. */
 const LANES = 4;
 /** What MongoDB takes as one document, and what one has besides its names and its value, at most. */
@@ -55,7 +55,7 @@ export function createArchive(find: (name: string) => MongoCollection): Archive 
     read: (collection, options) => readParts(find(collection), options),
     write: async (collection, documents, mode, options) => {
       const target = find(collection);
-      const chunks = splitDocuments(documents, CHUNK, CHUNK_BYTES);
+      const chunks = split(documents, PART);
       const outcomes: (readonly TransferOutcome[])[] = [];
       let next = 0;
       const lane = async (): Promise<void> => {
