@@ -35,7 +35,7 @@ function servingPort(line: string): number | undefined {
   }
 }
 
-function ready(child: ChildProcess, name: string): Promise<number> {
+function ready(child: ChildProcess, name: string, portIn: typeof servingPort): Promise<number> {
   const lines: string[] = [];
   return new Promise((resolve, reject) => {
     const fail = (what: string): void => reject(new Error([`${name} ${what}`, ...lines].join("\n  ")));
@@ -49,7 +49,7 @@ function ready(child: ChildProcess, name: string): Promise<number> {
     // The log is read to the end of the process: a full pipe would stop the server.
     return createInterface({ input: child.stderr }).on("line", (line) => {
       if (lines.push(line) > LINES_KEPT) lines.shift();
-      const port = servingPort(line);
+      const port = portIn(line);
       if (port === undefined) return;
       clearTimeout(timer);
       resolve(port);
@@ -71,17 +71,19 @@ async function stop(child: ChildProcess): Promise<void> {
  * and the field `addresses`. Fails with the last lines of its log.
  *
  * @param command the program; this Node unless said otherwise
+ * @param portIn the port in the line that says that it serves, for a program that says so otherwise
  */
 export async function startChild(
   name: string,
   args: readonly string[],
   command: string = process.execPath,
+  portIn: (line: string) => number | undefined = servingPort,
 ): Promise<Child> {
   const startedAt = performance.now();
   const child = spawn(command, args, { stdio: ["pipe", "ignore", "pipe"] });
   running.add(child);
   child.once("exit", () => running.delete(child));
-  const port = await ready(child, name);
+  const port = await ready(child, name, portIn);
   if (child.pid === undefined) throw new Error(`${name} has no process id`);
   return { pid: child.pid, port, startedAt, stop: () => stop(child) };
 }

@@ -1,10 +1,11 @@
 /**
- * The least HTTP/2 client that can make unary gRPC calls. A client of grpc-js, or of node:http2, needs as much
+ * The least HTTP/2 client that can make gRPC calls. A client of grpc-js, or of node:http2, needs as much
  * processor time a call as the servers that are measured here or more, so with one core for each it would be
  * the client that is measured. This one needs about a tenth.
  *
  * It sends header fields as literals and tells the peer to keep no table of them, so it needs no HPACK state,
- * and does not read the fields that it gets: a unary call has a message in its answer exactly if its status is OK.
+ * and does not read the fields that it gets: a unary call has a message in its answer exactly if its status is OK, and
+ * of the end of a stream it tells no reason.
  */
 import { connect, type Socket } from "node:net";
 
@@ -21,6 +22,16 @@ const EMPTY = Buffer.alloc(0);
 /** The end of a call. Its answer is counted, not kept. */
 export type Done = (error: Error | undefined) => void;
 
+/** Who hears what a stream brings. */
+export interface StreamListener {
+  /**
+   * A piece of what the server sends, of any length: messages, each behind a byte of flags and its length in four. It
+   * is to be copied if it is to be kept.
+   */
+  data(bytes: Buffer): void;
+  end(error: Error | undefined): void;
+}
+
 /** One connection, for any number of calls at once. */
 export interface Http2Connection {
   /**
@@ -30,6 +41,12 @@ export interface Http2Connection {
    * @param message the encoded request; it must not change until `done`
    */
   call(headers: Buffer, message: Buffer, done: Done): void;
+  /**
+   * Starts a call that is answered with a stream, of at most 2 GiB altogether.
+   *
+   * @param ends whether the request ends with the message; otherwise it stays open, as for streams in both directions
+   */
+  stream(headers: Buffer, message: Buffer, ends: boolean, listener: StreamListener): void;
   /** Ends the connection; calls in flight fail. */
   close(): void;
 }
@@ -37,6 +54,10 @@ export interface Http2Connection {
 interface Stream {
   readonly id: number;
   readonly done: Done;
+  /** Who hears the answer, where it is not only counted. */
+  readonly data: ((bytes: Buffer) => void) | undefined;
+  /** Whether the request ends with what is still to be sent. */
+  readonly ends: boolean;
   /** Bytes of the answer so far. */
   received: number;
   window: number;
@@ -134,14 +155,23 @@ class Connection implements Http2Connection {
   }
 
   call(headers: Buffer, message: Buffer, done: Done): void {
+    this.#start(headers, message, { done, data: undefined, ends: true });
+  }
+
+  stream(headers: Buffer, message: Buffer, ends: boolean, listener: StreamListener): void {
+    const data = (bytes: Buffer): void => listener.data(bytes);
+    this.#start(headers, message, { done: (error) => listener.end(error), data, ends });
+  }
+
+  #start(headers: Buffer, message: Buffer, caller: Pick<Stream, "done" | "data" | "ends">): void {
     if (this.#failure !== undefined) {
-      done(this.#failure);
+      caller.done(this.#failure);
       return;
     }
     const id = this.#nextId;
     this.#nextId += 2;
     const rest = grpcFrame(message);
-    const stream = { id, done, received: 0, window: this.#peerStreamWindow, rest };
+    const stream = { ...caller, id, received: 0, window: this.#peerStreamWindow, rest };
     this.#streams.set(id, stream);
     this.#send(frame(FRAME.headers, FLAG.endHeaders, id, headers));
     this.#pump(stream);
@@ -171,7 +201,7 @@ class Connection implements Http2Connection {
         this.#waiting.add(stream);
         return;
       }
-      const last = room === stream.rest.length;
+      const last = stream.ends && room === stream.rest.length;
       this.#send(frame(FRAME.data, last ? FLAG.endStream : 0, stream.id, stream.rest.subarray(0, room)));
       stream.rest = stream.rest.subarray(room);
       stream.window -= room;
@@ -225,6 +255,7 @@ class Connection implements Http2Connection {
     const stream = this.#streams.get(id);
     if (stream === undefined) return;
     stream.received += payload.length;
+    stream.data?.(payload);
     if ((flags & FLAG.endStream) !== 0) this.#end(id);
   }
 

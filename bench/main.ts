@@ -1,16 +1,18 @@
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
-import { arch, cpus, loadavg, platform, release, totalmem } from "node:os";
-import { join } from "node:path";
-import { killChildren } from "./children.js";
+import { closeSync, existsSync, openSync, writeFileSync } from "node:fs";
 import { compare } from "./compare.js";
 import { compareMongodb } from "./compare-mongodb.js";
 import { COMPARISONS } from "./comparisons.js";
 import { durableWrites } from "./durable-writes.js";
+import { machineOf } from "./machine.js";
 import { millionKeys } from "./million-keys.js";
 import { type BenchOptions, HELP, parseOptions, UsageError } from "./options.js";
 import { type FigureGroup, type Report, reportTable } from "./report.js";
 import type { Pace } from "./rounds.js";
 import { startTime } from "./start-time.js";
+import { temporaryDirectory } from "./temporary-directory.js";
+import { watchBench } from "./watch/watch-bench.js";
+import { parseWatchOptions, WATCH_HELP } from "./watch/watch-options.js";
+import { watchReportTable } from "./watch/watch-report.js";
 
 /** How much of everything: within six minutes, and within one. */
 const DEFAULT_EFFORT = {
@@ -30,21 +32,8 @@ interface Effort {
   readonly starts: number;
 }
 
-const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
-
 function progress(text: string): void {
   process.stderr.write(`measuring: ${text}\n`);
-}
-
-/** A directory for the databases that goes, with every server, when this process ends in whatever way it can notice. */
-function temporaryDirectory(parent: string): string {
-  const directory = mkdtempSync(join(parent, "execution-store-bench-"));
-  process.on("exit", () => {
-    killChildren();
-    rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
-  });
-  for (const [signal, code] of Object.entries(SIGNALS)) process.on(signal, () => process.exit(code));
-  return directory;
 }
 
 async function groups(options: BenchOptions, directory: string, effort: Effort): Promise<FigureGroup[]> {
@@ -78,7 +67,7 @@ async function measureEngine(
 
 async function measure(options: BenchOptions): Promise<Report> {
   const started = new Date();
-  const [loadAverage = 0] = loadavg();
+  const machine = machineOf(options.directory);
   const directory = temporaryDirectory(options.directory);
   const effort = options.quick ? QUICK_EFFORT : DEFAULT_EFFORT;
   const measured = await measureEngine(options, directory, effort);
@@ -87,15 +76,7 @@ async function measure(options: BenchOptions): Promise<Report> {
     seconds: (Date.now() - started.getTime()) / 1000,
     engine: options.engine,
     quick: options.quick,
-    machine: {
-      node: process.version,
-      platform: `${platform()} ${release()} ${arch()}`,
-      cpu: cpus()[0]?.model ?? "unknown",
-      cpuCount: cpus().length,
-      memoryMegabytes: Math.round(totalmem() / 1e6),
-      directory: options.directory,
-      loadAverage,
-    },
+    machine,
     ...measured,
   };
 }
@@ -110,26 +91,46 @@ function checkWritable(file: string): void {
   }
 }
 
-async function main(): Promise<void> {
-  const options = parseOptions(process.argv.slice(2));
+/** Rather now than at the end. */
+function check({ server, directory, json }: Pick<BenchOptions, "server" | "directory" | "json">): void {
+  if (!existsSync(server)) {
+    throw new UsageError(`${server} does not exist; build the server first, or name another with --server`);
+  }
+  if (!existsSync(directory)) throw new UsageError(`--dir ${directory} does not exist`);
+  if (json !== undefined) checkWritable(json);
+}
+
+function publish(table: string, report: object, json: string | undefined): void {
+  process.stdout.write(`${table}\n`);
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, undefined, 2)}\n`);
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const options = parseOptions(args);
   if (options === undefined) {
     process.stdout.write(HELP);
     return;
   }
-  if (!existsSync(options.server)) {
-    throw new UsageError(
-      `${options.server} does not exist; build the server first, or name another with --server`,
-    );
-  }
-  if (!existsSync(options.directory)) throw new UsageError(`--dir ${options.directory} does not exist`);
-  if (options.json !== undefined) checkWritable(options.json);
+  check(options);
   const report = await measure(options);
-  process.stdout.write(`${reportTable(report)}\n`);
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
+  publish(reportTable(report), report, options.json);
+}
+
+async function watchMain(args: readonly string[]): Promise<void> {
+  const options = parseWatchOptions(args);
+  if (options === undefined) {
+    process.stdout.write(WATCH_HELP);
+    return;
+  }
+  check(options);
+  const report = await watchBench(options, progress);
+  publish(watchReportTable(report), report, options.json);
 }
 
 try {
-  await main();
+  const [first, ...rest] = process.argv.slice(2);
+  if (first === "watch") await watchMain(rest);
+  else await main(process.argv.slice(2));
 } catch (error) {
   const text = error instanceof Error ? error.message : String(error);
   process.stderr.write(`bench: ${text}\n`);

@@ -43,6 +43,7 @@ export interface BenchOptions {
 
 /** The text of `--help`. */
 export const HELP = `Usage: npm run bench -- [options]
+       npm run bench -- watch [options]   (see watch --help)
 
 Measures the built server beside others, each in its own process, in alternating rounds, and prints the medians and
 their ratios: with LMDB beside bare gRPC servers that store nothing, with MongoDB beside the bare driver and FiftyOne's

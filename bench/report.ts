@@ -1,3 +1,4 @@
+import type { Machine } from "./machine.js";
 import type { EngineName } from "./options.js";
 import type { SubjectRounds } from "./rounds.js";
 
@@ -50,16 +51,7 @@ export interface Report {
   readonly seconds: number;
   readonly engine: EngineName;
   readonly quick: boolean;
-  readonly machine: {
-    readonly node: string;
-    readonly platform: string;
-    readonly cpu: string;
-    readonly cpuCount: number;
-    readonly memoryMegabytes: number;
-    readonly directory: string;
-    /** Of the minute before, by the system: other work on the machine disturbs every figure. */
-    readonly loadAverage: number;
-  };
+  readonly machine: Machine;
   /** Which MongoDB, for people; undefined for the embedded engine. */
   readonly database: string | undefined;
   readonly comparisons: readonly ComparisonResult[];
@@ -88,8 +80,13 @@ const LEGENDS: Readonly<Record<EngineName, readonly string[]>> = {
 /** The load average a processor above which other work must have been going on. */
 const BUSY = 0.25;
 
-function busyLine(loadAverage: number): string {
-  return `The machine was busy with other work (load average ${number(loadAverage)}): the figures are not to be relied on.`;
+/** Says so where the machine was busy before the measurement began. */
+export function busyLines({ loadAverage, cpuCount }: Machine): string[] {
+  if (loadAverage <= cpuCount * BUSY) return [];
+  const load = formatNumber(loadAverage);
+  return [
+    `The machine was busy with other work (load average ${load}): the figures are not to be relied on.`,
+  ];
 }
 
 function row(...cells: readonly string[]): string {
@@ -99,35 +96,38 @@ function row(...cells: readonly string[]): string {
     .trimEnd();
 }
 
-function number(value: number | undefined): string {
+/** A number with three digits or more. */
+export function formatNumber(value: number | undefined): string {
   if (value === undefined || Number.isNaN(value)) return "n/a";
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
   return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-function targetText(target: Target | undefined): string {
+/** What should be reached, for people. */
+export function targetText(target: Target | undefined): string {
   if (target?.atLeast !== undefined) return `≥ ${target.atLeast.toLocaleString("en-US")}`;
   if (target?.atMost !== undefined) return `≤ ${target.atMost.toLocaleString("en-US")}`;
   return "";
 }
 
-function verdict(value: number | undefined, target: Target | undefined): string {
+/** Whether it was reached; empty where there is no target. */
+export function verdict(value: number | undefined, target: Target | undefined): string {
   if (target === undefined || value === undefined) return "";
   const { atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = target;
   return value >= atLeast && value <= atMost ? "ok" : MISSED;
 }
 
 function comparisonLines(result: ComparisonResult): string[] {
-  const sizes = `request ${number(result.requestBytes)} B, response ${number(result.responseBytes)} B`;
+  const sizes = `request ${formatNumber(result.requestBytes)} B, response ${formatNumber(result.responseBytes)} B`;
   const lines = [`${result.title} (${result.inFlight} in flight, ${sizes})`];
   for (const subject of result.subjects) {
     const ratio = result.ratios.find((item) => item.baseline === subject.name);
     lines.push(
       row(
         `  ${subject.name}`,
-        number(subject.medianCallsPerSecond),
-        number(subject.cores),
-        number(subject.cpuMicrosPerCall),
+        formatNumber(subject.medianCallsPerSecond),
+        formatNumber(subject.cores),
+        formatNumber(subject.cpuMicrosPerCall),
         ratio === undefined ? "" : ratio.ratio.toFixed(3),
         targetText(ratio?.target),
         verdict(ratio?.ratio, ratio?.target),
@@ -138,10 +138,11 @@ function comparisonLines(result: ComparisonResult): string[] {
   return lines;
 }
 
-function figureLine({ name, value, unit, target }: Figure): string {
+/** A figure as a line of a report. */
+export function figureLine({ name, value, unit, target }: Figure): string {
   return row(
     `  ${name}`,
-    number(value),
+    formatNumber(value),
     unit.padEnd(COLUMNS[2]),
     "",
     "",
@@ -156,13 +157,13 @@ export function reportTable(report: Report): string {
   const lines = [
     `Node ${machine.node}, ${machine.cpuCount} × ${machine.cpu}, data in ${machine.directory}${report.quick ? ", quick" : ""}`,
     ...(report.database === undefined ? [] : [`MongoDB: ${report.database}`]),
-    ...(machine.loadAverage > machine.cpuCount * BUSY ? [busyLine(machine.loadAverage)] : []),
+    ...busyLines(machine),
     "",
     row("", "calls/s", "cores", "µs/call", "execution-store", "target", ""),
     row("", "(median)", "busy", "of CPU", "÷ this one", "", ""),
   ];
   for (const result of report.comparisons) lines.push("", ...comparisonLines(result));
   for (const group of report.groups) lines.push("", group.title, ...group.figures.map(figureLine));
-  lines.push("", ...LEGENDS[report.engine], `Took ${number(report.seconds)} s.`);
+  lines.push("", ...LEGENDS[report.engine], `Took ${formatNumber(report.seconds)} s.`);
   return lines.join("\n");
 }

@@ -31,7 +31,8 @@ function writeValue(writer: BinaryWriter, value: Json): BinaryWriter {
   return writer.join();
 }
 
-function sample(value: Json): SampleValue {
+/** A value in all its forms. */
+export function sampleValue(value: Json): SampleValue {
   return {
     json: value,
     bson: Buffer.from(serialize({ value })),
@@ -51,7 +52,7 @@ function detection(index: number): Json {
 
 /** What an operator keeps for one sample: 250 bytes of BSON, give or take five. */
 export function smallValue(index: number): SampleValue {
-  return sample({
+  return sampleValue({
     status: "done",
     progress: 1,
     sha256: index.toString(16).padStart(64, "0"),
@@ -67,5 +68,5 @@ export function smallValue(index: number): SampleValue {
 export function largeValue(index: number): SampleValue {
   const some = Array.from({ length: 1000 }, (_, at) => detection(at));
   const count = Math.floor((1000 * 900_000) / serialize({ value: some }).length);
-  return sample(Array.from({ length: count }, (_, at) => detection(1000 * index + at)));
+  return sampleValue(Array.from({ length: count }, (_, at) => detection(1000 * index + at)));
 }

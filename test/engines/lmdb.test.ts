@@ -5,17 +5,16 @@ import { join } from "node:path";
 import { serialize } from "bson";
 import { open } from "lmdb";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { Clock } from "../../src/engines/lmdb/clock.js";
-import { openCollection, readState } from "../../src/engines/lmdb/collection.js";
+import { readState } from "../../src/engines/lmdb/collection.js";
 import { type LmdbEngineOptions, openLmdbEngine } from "../../src/engines/lmdb/engine.js";
 import { openEnvironment } from "../../src/engines/lmdb/environment.js";
 import { documentKey } from "../../src/engines/lmdb/keys.js";
 import { hasKey } from "../../src/engines/lmdb/reads.js";
 import { startSweeper } from "../../src/engines/lmdb/sweeper.js";
-import { openWriter } from "../../src/engines/lmdb/writer.js";
 import type { Write } from "../../src/store/engine.js";
 import { checkLmdb } from "../support/check-lmdb.js";
 import { tempDir } from "../support/temp-dir.js";
+import { openParts } from "./lmdb-parts.js";
 
 const COLLECTIONS = ["execution_store"];
 const SCOPE = { collection: "execution_store", datasetId: "" };
@@ -135,27 +134,6 @@ describe("what is kept across a restart", () => {
     expect(document.expiresAt).toBe(9100);
   });
 });
-
-/** The parts of an engine, without a sweeper, to look between them. */
-async function openParts(path: string, now: () => number, maxBytes = 10_000_000) {
-  const environment = await openEnvironment(path, 1);
-  const writer = openWriter(environment);
-  const history = { maxAgeMs: 60_000, maxBytes };
-  const collection = openCollection(environment, "execution_store", new Clock(now), history);
-  const put = (key: string, expiresAt?: number, value: Buffer = Buffer.alloc(9)) =>
-    writer.submit({
-      collection,
-      apply(batch) {
-        const at = documentKey("", "store", key);
-        return batch.put(at, batch.readLive(at), { policy: "evict", expiresAt, value });
-      },
-    });
-  const close = async () => {
-    await writer.close();
-    await environment.close();
-  };
-  return { environment, writer, collection, put, close };
-}
 
 describe("a transaction", () => {
   test("is taken back as a whole for a change that fails, and its neighbours succeed", async () => {

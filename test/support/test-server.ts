@@ -1,5 +1,6 @@
 import type { Logger } from "../../src/grpc/logger.js";
 import { createGrpcServer } from "../../src/grpc/server.js";
+import type { WatchOptions } from "../../src/grpc/watch-keys.js";
 import type { WatchableEngine } from "../../src/store/engine.js";
 import { createModelEngine } from "./model-engine.js";
 
@@ -13,6 +14,8 @@ export interface TestServerOptions {
   readonly listen?: string;
   /** @default none */
   readonly logger?: Logger;
+  /** @default the server's */
+  readonly watch?: WatchOptions;
 }
 
 /** A server that runs in the test's process. */
@@ -26,11 +29,12 @@ export interface TestServer {
 
 /** Starts the real server on a free port. */
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
-  const { engine = createModelEngine(), collections, listen = "127.0.0.1:0", logger } = options;
+  const { engine = createModelEngine(), collections, listen = "127.0.0.1:0", logger, watch } = options;
   const server = createGrpcServer({
     engine,
     ...(collections === undefined ? {} : { collections }),
     ...(logger === undefined ? {} : { logger }),
+    ...(watch === undefined ? {} : { watch }),
   });
   const address = await server.listen(listen);
   let closing: Promise<void> | undefined;

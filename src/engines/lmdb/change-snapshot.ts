@@ -73,7 +73,10 @@ class Hold {
     signal?.addEventListener("abort", this.onAbort);
     environment.closing.addEventListener("abort", this.onAbort);
     const { wholeMs } = limits;
-    this.whole = setTimeout(() => this.end(tooSlow(`it was not read to its end in ${wholeMs / 1000} s`)), wholeMs).unref();
+    this.whole = setTimeout(
+      () => this.end(tooSlow(`it was not read to its end in ${wholeMs / 1000} s`)),
+      wholeMs,
+    ).unref();
     this.rest();
   }
 
@@ -196,6 +199,8 @@ async function* readPages(reading: Reading): AsyncGenerator<readonly KeyDocument
       bytes += size;
     }
   }
+  // Many small snapshots at once take their share, too.
+  await turns.rest();
   if (page.length > 0) yield page;
 }
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { closeSync, existsSync, mkdirSync, openSync, readSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { type Database, open, type RootDatabase, type Transaction } from "lmdb";
@@ -178,6 +179,8 @@ export async function openEnvironment(path: string, collections: number, make = 
     const opened = root;
     const held = lock;
     const closing = new AbortController();
+    // There are as many as there are readings that wait.
+    setMaxListeners(0, closing.signal);
     const meta = openMeta(path, opened);
     return {
       path,

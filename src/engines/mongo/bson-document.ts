@@ -1,4 +1,4 @@
-import { BSON, VALUE_AT } from "../../value/bson-bytes.js";
+import { BSON, byteAt, cstringEnd, damaged, readInt32, VALUE_AT, valueEnd } from "../../value/bson-bytes.js";
 
 /** A field's value as BSON: its type and its bytes, which may be a view of a reply. */
 export interface Element {
@@ -74,3 +74,43 @@ export function objectIdElement(hex: string): Element {
 export const NULL: Element = { type: BSON.NULL, bytes: Buffer.alloc(0) };
 /** True. */
 export const TRUE: Element = { type: BSON.BOOLEAN, bytes: Buffer.from([1]) };
+
+/** Names for fieldsOf(). */
+export function fieldNames<const Name extends string>(...names: readonly Name[]): ReadonlyMap<string, Name> {
+  return new Map(names.map((name) => [name, name]));
+}
+
+/** Finds the fields of a document that are named; nothing is copied. */
+export function fieldsOf<Name extends string>(
+  bytes: Buffer,
+  byName: ReadonlyMap<string, Name>,
+): Partial<Record<Name, Element>> {
+  const fields: Partial<Record<Name, Element>> = {};
+  walk(bytes, (type, nameStart, nameEnd, end) => {
+    const name = byName.get(bytes.toString("latin1", nameStart, nameEnd));
+    if (name !== undefined) fields[name] = { type, bytes: bytes.subarray(nameEnd + 1, end) };
+  });
+  return fields;
+}
+
+/** The elements of an array in order; nothing is copied. */
+export function itemsOf({ bytes }: Element): Element[] {
+  const items: Element[] = [];
+  walk(bytes, (type, _, nameEnd, end) => items.push({ type, bytes: bytes.subarray(nameEnd + 1, end) }));
+  return items;
+}
+
+function walk(
+  bytes: Buffer,
+  visit: (type: number, nameStart: number, nameEnd: number, end: number) => void,
+): void {
+  const last = readInt32(bytes, 0) - 1;
+  if (last < 4 || last >= bytes.length) throw damaged();
+  for (let at = 4; at < last; ) {
+    const type = byteAt(bytes, at);
+    const nameEnd = cstringEnd(bytes, at + 1, last);
+    const end = valueEnd(bytes, type, nameEnd + 1, last);
+    visit(type, at + 1, nameEnd, end);
+    at = end;
+  }
+}

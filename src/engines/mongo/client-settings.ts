@@ -35,16 +35,21 @@ export interface ClientSettings {
 /**
  * Reads a URI and makes a client of it.
  *
+ * @param overrides options that win over the URI's
  * @throws StoreError DATABASE_URI_INVALID, whose message repeats neither user nor password
  */
-export function clientOf(uri: string, defaultDatabase: string): ClientSettings {
+export function clientOf(
+  uri: string,
+  defaultDatabase: string,
+  overrides: MongoClientOptions = {},
+): ClientSettings {
   const given = new Set(Array.from(parametersOf(uri).keys(), (name) => name.toLowerCase()));
   const options = Object.fromEntries(
     Object.entries(DEFAULTS).filter(([name]) => !given.has(name.toLowerCase())),
   );
   // The engine makes reads again itself, once a new primary has shown that it is one.
   options["retryReads"] = false;
-  const client = parse(uri, options);
+  const client = parse(uri, { ...options, ...overrides });
   checkConsistency(client);
   checkServiceability(client);
   const { dbName, maxPoolSize } = client.options;

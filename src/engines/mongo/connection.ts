@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type Db, type MongoClient, ObjectId, ReadConcern } from "mongodb";
+import { type Db, type MongoClient, type MongoClientOptions, ObjectId, ReadConcern } from "mongodb";
 import type { CallOptions } from "../../store/engine.js";
 import type { Reason, StoreError } from "../../store/errors.js";
 import { DEFAULT_COLLECTION, DEFAULT_DATABASE } from "../../store/limits.js";
@@ -61,6 +61,8 @@ export interface MongoConnection {
   readonly db: Db;
   /** Whether there are retryable writes: a replica set or a sharded cluster, no standalone. Known once connected. */
   readonly replicated: boolean;
+  /** Whether it is a sharded cluster. Known once connected. */
+  readonly sharded: boolean;
   /**
    * Aborts soon after the primary of now is lost: for every driver call, since the driver may wait for ever for one
    * that was lost with it.
@@ -97,6 +99,8 @@ export interface MongoConnectionOptions {
   readonly uri: string;
   /** Hears what an operator may want to know. @default nobody */
   readonly onEvent?: (event: MongoEvent) => void;
+  /** Options of the driver that win over the URI's. @default none */
+  readonly overrides?: MongoClientOptions;
 }
 
 /** How many calls may wait for their turn, beyond those that run. */
@@ -124,7 +128,8 @@ const REPEAT_PAUSE_MS = 50;
  * @throws StoreError DATABASE_URI_INVALID; its message follows the name of the option that gave the URI
  */
 export function createMongoConnection(options: MongoConnectionOptions): MongoConnection {
-  return new Connection(clientOf(options.uri, DEFAULT_DATABASE), options.onEvent ?? (() => undefined));
+  const settings = clientOf(options.uri, DEFAULT_DATABASE, options.overrides);
+  return new Connection(settings, options.onEvent ?? (() => undefined));
 }
 
 class Connection implements MongoConnection {
@@ -137,6 +142,7 @@ class Connection implements MongoConnection {
   readonly #queue: CallQueue;
   #db: Db | undefined;
   #replicated = false;
+  #sharded = false;
   #open = false;
   readonly #closed = new AbortController();
   #closing: Promise<void> | undefined;
@@ -161,6 +167,10 @@ class Connection implements MongoConnection {
     return this.#replicated;
   }
 
+  get sharded(): boolean {
+    return this.#sharded;
+  }
+
   get lost(): AbortSignal {
     return this.#reigns.lost;
   }
@@ -176,8 +186,9 @@ class Connection implements MongoConnection {
     await connectClient(start, {
       ...options,
       signal: end,
-      prepare: async ({ replicated }) => {
+      prepare: async ({ replicated, sharded }) => {
         this.#replicated = replicated;
+        this.#sharded = sharded;
         this.#db = this.client.db(this.#settings.database, {
           readPreference: "primary",
           readConcern: new ReadConcern(replicated ? "majority" : "local"),

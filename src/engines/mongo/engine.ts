@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { ChangeSource } from "../../store/changes.js";
 import type { Scope } from "../../store/document.js";
 import type { CallOptions, Engine, WatchableEngine } from "../../store/engine.js";
 import { type MongoCollection, openCollection } from "./collection.js";
@@ -19,6 +20,9 @@ import { RunningCalls } from "./running-calls.js";
 import * as stores from "./stores.js";
 import { type Sweeper, startSweeper } from "./sweeper.js";
 import type { Target } from "./versions.js";
+import type { ImagesOption } from "./watch/images.js";
+import { createSource, type MongoSource } from "./watch/source.js";
+import { WatchConnection } from "./watch/watch-connection.js";
 import * as writes from "./writes.js";
 
 /** How to reach a MongoDB. */
@@ -31,6 +35,11 @@ export interface MongoEngineOptions {
   readonly onEvent?: (event: MongoEvent) => void;
   /** The longest time between two looks for what has expired, in ms. @default 200 */
   readonly sweepIntervalMs?: number;
+  /**
+   * Whether a collection that is watched has MongoDB keep its pre- and post-images from then on: "off" leaves it as it
+   * is. Without images, watches cannot resume nor show previous documents. @default "auto"
+   */
+  readonly images?: ImagesOption;
 }
 
 /** The engine over MongoDB, and what only it has. */
@@ -54,6 +63,7 @@ interface Served {
   readonly keyReads: reads.KeyReads;
   readonly keyWrites: KeyWrites;
   readonly indexes: Indexes;
+  readonly source: MongoSource;
 }
 
 /** What the methods share. */
@@ -85,18 +95,22 @@ export async function openMongoEngine(
 export function createMongoEngine(options: MongoEngineOptions): MongoEngine {
   const onEvent = options.onEvent ?? (() => undefined);
   const connection = createMongoConnection({ uri: options.uri, onEvent });
+  const watchConnection = new WatchConnection(options.uri);
   const served = new Map<string, Served>();
   let upkeep: Sweeper | undefined;
   let closing: Promise<void> | undefined;
   const prepare = async (): Promise<void> => {
-    for (const name of options.collections) served.set(name, await serve(connection, name, onEvent));
+    for (const name of options.collections) {
+      served.set(name, await serve({ connection, watchConnection, onEvent, ...options }, name));
+    }
   };
   const brief = new RunningCalls();
   const close = async (): Promise<void> => {
+    for (const { source } of served.values()) source.close();
     await Promise.race([brief.settled(), delay(CLOSE_WITHIN_MS, undefined, { ref: false })]);
     await upkeep?.close();
     // Whatever still runs ends with SHUTTING_DOWN.
-    await connection.close();
+    await Promise.all([connection.close(), watchConnection.close()]);
     await brief.settled();
   };
   const find = (name: string, callOptions: CallOptions | undefined): Served => {
@@ -107,6 +121,7 @@ export function createMongoEngine(options: MongoEngineOptions): MongoEngine {
     if (options.collections.includes(name)) throw databaseUnreachable("write", "NOT_APPLIED");
     throw new Error("a collection that the engine was not made for");
   };
+  const sources = new Map<string, ChangeSource>();
   const parts: Parts = {
     served: find,
     collection: (name, callOptions) => find(name, callOptions).documents,
@@ -126,8 +141,12 @@ export function createMongoEngine(options: MongoEngineOptions): MongoEngine {
       upkeep = startUpkeep(connection, served, options);
     },
     sweep: async () => upkeep?.sweep(),
-    changes: () => {
-      throw new Error("not yet");
+    changes: (name) => {
+      const known = sources.get(name);
+      if (known !== undefined) return known;
+      const source = changesOf((callOptions) => find(name, callOptions).source);
+      sources.set(name, source);
+      return source;
     },
     close: () => (closing ??= close()),
   };
@@ -159,10 +178,16 @@ function startUpkeep(
   };
 }
 
+/** What a collection is served with. */
+interface Serving extends Pick<MongoEngineOptions, "images"> {
+  readonly connection: MongoConnection;
+  readonly watchConnection: WatchConnection;
+  readonly onEvent: (event: MongoEvent) => void;
+}
+
 async function serve(
-  connection: MongoConnection,
+  { connection, watchConnection, images = "auto", onEvent }: Serving,
   name: string,
-  onEvent: (event: MongoEvent) => void,
 ): Promise<Served> {
   const indexes = await openIndexes(connection, name, onEvent);
   const collection = openCollection(connection, name, indexes.ready);
@@ -171,6 +196,18 @@ async function serve(
     keyReads: reads.openKeyReads(collection),
     keyWrites: openKeyWrites(collection),
     indexes,
+    source: createSource({ collection, watchConnection, images, onEvent }),
+  };
+}
+
+/** A source that is looked for at each call, since there is none before the connection is made. */
+function changesOf(find: (options: CallOptions | undefined) => ChangeSource): ChangeSource {
+  return {
+    now: async (needs, options) => find(options).now(needs, options),
+    read: async function* (after, needs, signal) {
+      yield* find({ signal }).read(after, needs, signal);
+    },
+    snapshot: async (selector, withValues, options) => find(options).snapshot(selector, withValues, options),
   };
 }
 

@@ -1,16 +1,8 @@
 import { hash } from "node:crypto";
 import { deserialize, EJSON } from "bson";
 import type { KeyDocument, Policy, StoreOwnDocument, Versioned } from "../../store/document.js";
-import {
-  BSON,
-  byteAt,
-  cstringEnd,
-  damaged,
-  isUtf8Range,
-  readInt32,
-  valueEnd,
-} from "../../value/bson-bytes.js";
-import { type Element, NULL } from "./bson-document.js";
+import { BSON, isUtf8Range } from "../../value/bson-bytes.js";
+import { type Element, fieldNames, fieldsOf, NULL } from "./bson-document.js";
 
 /** The fields of a document that mean something here. */
 const FIELDS = [
@@ -53,22 +45,11 @@ export function knownFields(document: Readonly<Record<string, unknown>>): Partia
 /** `{value: null}`, for documents by other writers that have no value. */
 const NULL_VALUE = Buffer.from([0x0c, 0, 0, 0, BSON.NULL, ...Buffer.from("value\0"), 0]);
 
-const byName = new Map<string, Field>(FIELDS.map((field) => [field, field]));
+const byName = fieldNames(...FIELDS);
 
 /** Finds the fields of a document; nothing is copied. */
 export function splitDocument(bytes: Buffer): RawDocument {
-  const fields: Partial<Record<Field, Element>> = {};
-  const last = readInt32(bytes, 0) - 1;
-  if (last < 4 || last >= bytes.length) throw damaged();
-  for (let at = 4; at < last; ) {
-    const type = byteAt(bytes, at);
-    const nameEnd = cstringEnd(bytes, at + 1, last);
-    const end = valueEnd(bytes, type, nameEnd + 1, last);
-    const field = byName.get(bytes.toString("latin1", at + 1, nameEnd));
-    if (field !== undefined) fields[field] = { type, bytes: bytes.subarray(nameEnd + 1, end) };
-    at = end;
-  }
-  return fields;
+  return fieldsOf(bytes, byName);
 }
 
 /** A string's text; undefined for other types and for broken UTF-8, which no caller could name. */

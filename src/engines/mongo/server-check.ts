@@ -10,14 +10,14 @@ const OLDER: Readonly<Record<number, string>> = { 9: "4.4", 13: "5.0", 14: "5.1"
 /**
  * Checks a server that was found, and tells of what it cannot do.
  *
- * @returns whether it is part of a replica set or of a sharded cluster
+ * @returns whether it is part of a replica set or of a sharded cluster, and whether of the latter
  * @throws StoreError DATABASE_UNUSABLE
  */
 export function checkServer(
   client: MongoClient,
   server: ServerDescription,
   onEvent: (event: MongoEvent) => void,
-): { readonly replicated: boolean } {
+): { readonly replicated: boolean; readonly sharded: boolean } {
   const hosts = hostsOf(client.options);
   if (server.maxWireVersion < WIRE_VERSION_6_0) throw tooOld(hosts, OLDER[server.maxWireVersion]);
   if (client.options.directConnection && isOneOfSeveral(server)) throw oneOfSeveral(hosts);
@@ -30,7 +30,7 @@ export function checkServer(
         `outcome, and keys cannot be watched; convert it to a replica set (of one member, too) to mend that`,
     });
   }
-  return { replicated };
+  return { replicated, sharded: server.type === "Mongos" };
 }
 
 /** A server that lacks what the service relies on. */

@@ -53,7 +53,7 @@ export async function startMongod(options: MongodOptions): Promise<Mongod> {
       "--bind_ip=127.0.0.1",
       "--nounixsocket",
       ...FRUGAL,
-      ...(replicaSet === undefined ? [] : [`--replSet=${replicaSet}`, "--oplogSize=1024"]),
+      ...(replicaSet === undefined ? [] : [`--replSet=${replicaSet}`, ...defaultOplog(args)]),
       ...args,
     ],
     // A session of its own: Ctrl-C in the terminal must leave it to the guardian, after the tests.
@@ -75,6 +75,11 @@ export async function startMongod(options: MongodOptions): Promise<Mongod> {
       await exit;
     },
   };
+}
+
+/** The vendor's own default would be a part of the disk. */
+function defaultOplog(args: readonly string[]): readonly string[] {
+  return args.some((arg) => arg.startsWith("--oplogSize")) ? [] : ["--oplogSize=1024"];
 }
 
 /** Reads the log, all the time since a full pipe would stop the process, until it says the port. */

@@ -1,0 +1,112 @@
+import type { ClientSession, Long } from "mongodb";
+import type { Position } from "../../../store/changes.js";
+import type { MongoConnection } from "../connection.js";
+import { type CursorLimits, sendForCursor } from "./cursor-command.js";
+import type { CursorReply } from "./cursor-reply.js";
+import { positionOf, startBehind } from "./position.js";
+import { type RawEvent, rawEventOf } from "./raw-event.js";
+import type { ChangeView } from "./view.js";
+
+/** How long the server waits for a change before it says that there is none, in ms. */
+const AWAIT_MS = 1_000;
+/** Events in one reply. */
+const BATCH = 500;
+
+/** What a change stream sends at once. */
+export interface StreamReply {
+  readonly events: readonly RawEvent[];
+  /** Everything up to it has been sent. */
+  readonly position: Position;
+  /** How much memory the events hold. */
+  readonly bytes: number;
+  /** Whether nothing follows, since the collection is gone. */
+  readonly ended: boolean;
+}
+
+/** Where changes are read. */
+export interface StreamSubject {
+  readonly connection: MongoConnection;
+  readonly collection: string;
+  readonly view: ChangeView;
+}
+
+/** An open change stream. */
+export interface ChangeStream {
+  /** The next reply, empty or not; the server answers at least every second. */
+  next(limits: CursorLimits): Promise<StreamReply>;
+  /** Lets go of it. */
+  close(): void;
+}
+
+/**
+ * Opens a change stream behind a position. Its replies are not decoded, which the driver's own streams cannot do. Errors
+ * are the driver's; a server that is silent for too long counts as a lost connection.
+ */
+export async function openChangeStream(
+  subject: StreamSubject,
+  position: Position,
+  limits: CursorLimits,
+): Promise<ChangeStream> {
+  const { connection, collection, view } = subject;
+  const command = {
+    aggregate: collection,
+    pipeline: [{ $changeStream: { ...view.options, ...startBehind(position) } }, ...view.stages],
+    cursor: { batchSize: BATCH },
+    readConcern: { level: "majority" },
+  };
+  const session = connection.client.startSession({ causalConsistency: false });
+  try {
+    const first = await sendForCursor(connection, command, session, limits);
+    return new OpenStream(subject, session, first);
+  } catch (error) {
+    void session.endSession();
+    throw error;
+  }
+}
+
+class OpenStream implements ChangeStream {
+  readonly #subject: StreamSubject;
+  readonly #session: ClientSession;
+  readonly #id: Long;
+  #first: CursorReply | undefined;
+  #ended = false;
+
+  constructor(subject: StreamSubject, session: ClientSession, first: CursorReply) {
+    this.#subject = subject;
+    this.#session = session;
+    this.#id = first.id;
+    this.#first = first;
+  }
+
+  async next(limits: CursorLimits): Promise<StreamReply> {
+    const reply = this.#first ?? (await this.#more(limits));
+    this.#first = undefined;
+    this.#ended = reply.id.isZero();
+    const events = reply.documents.map(rawEventOf);
+    const { resumeToken } = reply;
+    const position = resumeToken === undefined ? events.at(-1)?.position : positionOf(resumeToken);
+    return { events, position: position ?? "", bytes: reply.bytes, ended: this.#ended };
+  }
+
+  #more(limits: CursorLimits): Promise<CursorReply> {
+    const { connection, collection } = this.#subject;
+    const command = { getMore: this.#id, collection, batchSize: BATCH, maxTimeMS: AWAIT_MS };
+    return sendForCursor(connection, command, this.#session, limits);
+  }
+
+  close(): void {
+    void this.#close();
+  }
+
+  async #close(): Promise<void> {
+    const { connection, collection } = this.#subject;
+    const options = { session: this.#session };
+    try {
+      if (!this.#ended)
+        await connection.db.command({ killCursors: collection, cursors: [this.#id] }, options);
+      await this.#session.endSession();
+    } catch {
+      // The server has lost it, or will find out by itself that nobody asks any more.
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Position } from "../../../store/changes.js";
+import { historyLost } from "../../../store/errors.js";
+import { databaseUnreachable } from "../errors.js";
+import { openChangeStream, type StreamReply, type StreamSubject } from "./change-stream.js";
+import { later } from "./position.js";
+import { endOf } from "./stream-errors.js";
+
+/** How long a stream that was lost is opened again and again, in ms. */
+const PATIENCE_MS = 10_000;
+/** The first pause before that, in ms, which doubles, and the longest one. */
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 1_000;
+
+/** Where to begin, and what ends it. */
+export interface ResumingOptions {
+  readonly after: Position;
+  /** How long the server may be silent, in ms. */
+  readonly silenceMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The replies of a change stream from a place on, without end. If it is lost with its server, its connection or its
+ * cursor, it is opened again behind what was handed out last; some events may then come once more.
+ *
+ * @throws StoreError HISTORY_LOST if the place is not in the oplog; UNAVAILABLE if the stream stays lost for about ten
+ *   seconds; what else the server says. The signal's reason.
+ */
+export async function* resumingStream(
+  subject: StreamSubject,
+  { after, silenceMs, signal }: ResumingOptions,
+): AsyncGenerator<StreamReply, never, undefined> {
+  let position = after;
+  let lostAt: number | undefined;
+  let pauseMs = FIRST_PAUSE_MS;
+  for (;;) {
+    const patience = lostAt === undefined ? silenceMs : lostAt + PATIENCE_MS - performance.now();
+    const stream = openChangeStream(subject, position, { silenceMs: Math.max(1, patience), signal });
+    try {
+      const open = await stream;
+      for (;;) {
+        const reply = await open.next({ silenceMs, signal });
+        lostAt = undefined;
+        pauseMs = FIRST_PAUSE_MS;
+        yield reply;
+        position = later(position, reply.position);
+        if (reply.ended) throw historyLost("the collection was dropped or renamed");
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      const end = endOf(error);
+      if (end !== undefined) throw end;
+      lostAt ??= performance.now();
+      if (performance.now() - lostAt >= PATIENCE_MS) throw databaseUnreachable("read", "NOT_APPLIED", error);
+    } finally {
+      stream.then(
+        (open) => open.close(),
+        () => undefined,
+      );
+    }
+    await delay(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());
+    pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
+  }
+}

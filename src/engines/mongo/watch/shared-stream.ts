@@ -1,0 +1,212 @@
+import { setMaxListeners } from "node:events";
+import type { Change, ChangeBatch, HistoryPoint, Position, WatchNeeds } from "../../../store/changes.js";
+import { historyLost } from "../../../store/errors.js";
+import type { CallQueue } from "../call-queue.js";
+import { databaseBusy, databaseUnreachable } from "../errors.js";
+import type { StreamReply, StreamSubject } from "./change-stream.js";
+import type { ClusterClock } from "./cluster-clock.js";
+import { isPosition, later, timeOfPosition } from "./position.js";
+import type { RawEvent } from "./raw-event.js";
+import { resumingStream } from "./resuming-stream.js";
+import { Ring } from "./ring.js";
+import { previousUnavailable } from "./stream-errors.js";
+
+/** How long the server may be silent at the end of the history, where it answers every second, in ms. */
+const SILENCE_MS = 15_000;
+/** The same before, where it may have much of the oplog to go through. */
+const CATCH_UP_SILENCE_MS = 60_000;
+/** How long the time of the history may stand still before a write of ours makes sure that it can go on, in ms. */
+const PUSH_AFTER_MS = 20_000;
+/** How long it may stand still at all, in ms: then no majority takes writes, whoever makes them. */
+const STALL_MS = 40_000;
+/** Timers know no longer times. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** What ends a collection's history. */
+const ENDS: ReadonlySet<string> = new Set(["drop", "rename", "dropDatabase", "invalidate"]);
+const CHANGES: ReadonlySet<string> = new Set(["insert", "update", "replace", "delete"]);
+
+/** What a shared stream is made of. */
+export interface SharedStreamOptions {
+  readonly subject: StreamSubject;
+  readonly clock: ClusterClock;
+  /** Names the history. */
+  readonly history: string;
+  /** Where it begins. */
+  readonly start: Position;
+  /** Turns of those who read older parts. */
+  readonly turns: CallQueue;
+  /** Called once, when it has ended. */
+  readonly onEnd: () => void;
+}
+
+/** The one change stream of a collection that all readers at the end of its history share. */
+export class SharedStream {
+  readonly history: string;
+  readonly #options: SharedStreamOptions;
+  readonly #ring: Ring;
+  readonly #ending = new AbortController();
+
+  constructor(options: SharedStreamOptions) {
+    this.history = options.history;
+    this.#options = options;
+    this.#ring = new Ring(options.start);
+    setMaxListeners(0, this.#ending.signal);
+    void this.#fill();
+  }
+
+  /** Whether previous documents, and older parts of the history, are to be had. */
+  get hasImages(): boolean {
+    return this.#options.subject.view.hasImages;
+  }
+
+  /** Ends it, and its readers with an error. */
+  close(error: Error): void {
+    this.#ending.abort(error);
+  }
+
+  /** See ChangeSource.read. */
+  async *read(
+    { history, position: after }: HistoryPoint,
+    needs: WatchNeeds,
+    signal: AbortSignal,
+  ): AsyncGenerator<ChangeBatch, never, undefined> {
+    if (needs.previous && !this.hasImages) throw previousUnavailable();
+    if (history !== this.history)
+      throw historyLost("it is of another collection, or of one that was dropped");
+    if (!isPosition(after)) throw historyLost("there is no such place");
+    await this.#checkNotAhead(after, signal);
+    let position = after;
+    for (;;) {
+      signal.throwIfAborted();
+      if (!this.#ring.covers(position)) position = yield* this.#catchUp(position, signal);
+      const batch = this.#ring.after(position);
+      if (batch === undefined) await this.#ring.more(signal);
+      else {
+        position = batch.position;
+        yield batch;
+      }
+    }
+  }
+
+  /** A place that is later than all that a majority has is of a history that was undone, as by a restored backup. */
+  async #checkNotAhead(position: Position, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const time = timeOfPosition(position);
+    if (position <= this.#ring.end || time <= clock.latest) return;
+    if (time > (await clock.advance({ signal }))) throw historyLost("it is ahead of the database");
+  }
+
+  /** Reads by a stream of its own until the ring has all that follows; answers where that is. */
+  async *#catchUp(after: Position, signal: AbortSignal): AsyncGenerator<ChangeBatch, Position, undefined> {
+    const { subject, turns } = this.#options;
+    this.#ring.throwIfEnded();
+    if (!this.hasImages) {
+      throw historyLost(
+        "without pre- and post-images, only what came since the watch began is known, and not for long",
+      );
+    }
+    if (!(await turns.enter(LONGEST_TIMER_MS, signal))) throw databaseBusy("read");
+    try {
+      let position = after;
+      const ends = AbortSignal.any([signal, this.#ending.signal]);
+      const options = { after, silenceMs: CATCH_UP_SILENCE_MS, signal: ends };
+      for await (const reply of resumingStream(subject, options)) {
+        const { failure, ...read } = this.#changesOf(reply);
+        const batch = behind(position, read);
+        if (batch.position > position) {
+          position = batch.position;
+          yield batch;
+        }
+        if (failure !== undefined) throw failure.error;
+        this.#ring.throwIfEnded();
+        if (this.#ring.covers(position)) return position;
+      }
+      throw new Error("the stream has no end");
+    } finally {
+      turns.release();
+    }
+  }
+
+  async #fill(): Promise<void> {
+    const { subject, start, onEnd } = this.#options;
+    const { signal } = this.#ending;
+    const advance = new Advance(this.#options.clock, signal);
+    // What was there before `start` has an end then, so that who catches up soon gets here.
+    advance.push();
+    try {
+      for await (const reply of resumingStream(subject, { after: start, silenceMs: SILENCE_MS, signal })) {
+        const { failure, ...read } = this.#changesOf(reply);
+        this.#ring.push({ ...behind(this.#ring.end, read), bytes: reply.bytes });
+        if (failure !== undefined) throw failure.error;
+        advance.check(this.#ring.end);
+      }
+    } catch (error) {
+      this.#ring.fail(error);
+      onEnd();
+    }
+  }
+
+  /** The changes of a reply; only those before an event that ends the history, if there is one. */
+  #changesOf({ events, position }: StreamReply): Reading {
+    const changes: Change[] = [];
+    try {
+      for (const event of events) for (const change of this.#read(event)) changes.push(change);
+      return { changes, position };
+    } catch (error) {
+      return { changes, position: "", failure: { error } };
+    }
+  }
+
+  #read(event: RawEvent): readonly Change[] {
+    if (ENDS.has(event.type)) throw historyLost("the collection was dropped or renamed");
+    return CHANGES.has(event.type) ? this.#options.subject.view.changesOf(event) : [];
+  }
+}
+
+/** What was read of a reply. */
+interface Reading extends ChangeBatch {
+  /** What ends the history behind the changes. */
+  readonly failure?: { readonly error: unknown };
+}
+
+/** What comes behind a place: a stream that is opened again may begin before it. */
+function behind(after: Position, { changes, position }: ChangeBatch): ChangeBatch {
+  const left = changes.filter((change) => change.position > after);
+  const last = left.at(-1)?.position ?? after;
+  return { changes: left, position: later(later(after, last), position) };
+}
+
+/** Makes sure that the time of the history goes on, also where nobody writes. */
+class Advance {
+  readonly #clock: ClusterClock;
+  readonly #signal: AbortSignal;
+  #time = "";
+  #since = performance.now();
+  #pushed = false;
+
+  constructor(clock: ClusterClock, signal: AbortSignal) {
+    this.#clock = clock;
+    this.#signal = signal;
+  }
+
+  push(): void {
+    this.#pushed = true;
+    // If it fails, the time stands still.
+    this.#clock.advance({ signal: this.#signal }).catch(() => undefined);
+  }
+
+  /** To be called again and again. Throws UNAVAILABLE when the time has stood still for too long. */
+  check(position: Position): void {
+    const time = timeOfPosition(position);
+    if (time !== this.#time) {
+      this.#time = time;
+      this.#since = performance.now();
+      this.#pushed = false;
+      return;
+    }
+    const still = performance.now() - this.#since;
+    if (still >= STALL_MS) throw databaseUnreachable("read", "NOT_APPLIED");
+    if (still >= PUSH_AFTER_MS && !this.#pushed) this.push();
+  }
+}

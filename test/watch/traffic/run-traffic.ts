@@ -1,0 +1,193 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Client } from "@grpc/grpc-js";
+import { ExecutionStoreService } from "../../../src/client/service.js";
+import { Choices } from "../../race/random.js";
+import type { Allowances, LiveDocument, RecordedHistory, Stream } from "../checkers/history.js";
+import { eventName, liveEvents, selects, wants } from "../checkers/reference.js";
+import type { Happened } from "./coverage.js";
+import { RandomWatcher } from "./random-watcher.js";
+import { RandomWriter, type WriterOptions } from "./random-writer.js";
+import { openChannel } from "./recorded-stream.js";
+import { Recorder } from "./recorder.js";
+import { ReferenceWatcher } from "./reference-watcher.js";
+import { now, valueText, versionOf } from "./seen.js";
+import { CONTEXTS, STORES } from "./world.js";
+
+/** How long a key may still live that is waited for at the end, in ms. */
+const SOON_MS = 60_000;
+/** How much longer writers may go on until enough has happened, in ms. */
+const MORE_MS = 20_000;
+/** How long to wait for what is still to come, in ms. */
+const SETTLE_MS = 20_000;
+
+/** What a run is. */
+export interface TrafficOptions {
+  /** The addresses of the servers, over one database that has no key. */
+  readonly servers: readonly string[];
+  readonly seed: number;
+  /** How long writers write at least, in ms. */
+  readonly durationMs: number;
+  /** Whether enough has happened; else writers go on, up to a limit. @default they do not */
+  readonly enough?: (happened: Happened) => boolean;
+  /** @default 10 */
+  readonly writers?: number;
+  /** @default 40 */
+  readonly watchers?: number;
+  /** The longest that a writer waits between two calls, in ms. @default 15 */
+  readonly restMs?: number;
+  /** Bytes of the largest value. @default 2000 */
+  readonly valueBytes?: number;
+  /** The longest that a watcher does not read, in ms. @default 1500 */
+  readonly pauseMs?: number;
+  /** @default none */
+  readonly allowed?: Allowances;
+  /** Writes besides, until it is told to stop. */
+  readonly beside?: (recorder: Recorder, running: () => boolean) => Promise<void>;
+  /** Happens during the traffic. */
+  readonly disturb?: (recorder: Recorder) => Promise<void>;
+}
+
+/** A run, and what it came to. */
+export interface Run {
+  readonly history: RecordedHistory;
+  readonly recorder: Recorder;
+}
+
+/** Lets random writers and watchers loose on servers, and records everything until all that was written has arrived. */
+export async function runTraffic(options: TrafficOptions): Promise<Run> {
+  const { servers, seed, pauseMs = 1500 } = options;
+  const recorder = new Recorder();
+  const services = servers.map((address) => new ExecutionStoreService({ address, retry: false }));
+  const channels: Client[] = [];
+  const open = (): Client[] => {
+    const opened = servers.map(openChannel);
+    channels.push(...opened);
+    return opened;
+  };
+  const state = { running: true };
+  const running = (): boolean => state.running;
+  const reference = new ReferenceWatcher(recorder, open());
+  try {
+    await reference.started();
+    const watchers = Array.from({ length: options.watchers ?? 40 }, (_, index) => {
+      const choices = new Choices(seed + 1000 + index);
+      const name = `watcher-${index}`;
+      return new RandomWatcher({ name, channels: open(), recorder, choices, pauseMs, running });
+    });
+    const working = Promise.all([
+      ...writersOf(options, { services, recorder, running }).map((writer) => writer.run()),
+      ...watchers.map((watcher) => watcher.run()),
+      options.beside?.(recorder, running),
+    ]);
+    const time = Promise.all([pass(options, recorder, reference), options.disturb?.(recorder)]);
+    await Promise.race([time, working, reference.run()]).finally(() => (state.running = false));
+    await working;
+    return { recorder, history: await finish(options, recorder, services, reference, watchers) };
+  } finally {
+    state.running = false;
+    reference.stop();
+    for (const stream of recorder.streams) stream.close();
+    for (const channel of channels) channel.close();
+    for (const service of services) await service.close();
+  }
+}
+
+/** Waits until the time is over and enough has happened. */
+async function pass(
+  { durationMs, enough = () => true }: TrafficOptions,
+  { puts, removals, reads, streams }: Recorder,
+  { streams: reference }: ReferenceWatcher,
+): Promise<void> {
+  await delay(durationMs);
+  const deadline = now() + MORE_MS;
+  while (!enough({ puts, removals, reads, streams, reference }) && now() < deadline) await delay(200);
+}
+
+function writersOf(
+  { seed, writers = 10, restMs = 15, valueBytes = 2000 }: TrafficOptions,
+  shared: Pick<WriterOptions, "services" | "recorder" | "running">,
+): RandomWriter[] {
+  const heard: WriterOptions["heard"] = new Map();
+  return Array.from({ length: writers }, (_, index) => {
+    const choices = new Choices(seed + index);
+    return new RandomWriter({ ...shared, choices, heard, restMs, valueBytes });
+  });
+}
+
+/** Waits for what is to come, and reads what is there. What does not come is for the checkers to name. */
+async function finish(
+  { allowed = {} }: TrafficOptions,
+  recorder: Recorder,
+  services: readonly ExecutionStoreService[],
+  reference: ReferenceWatcher,
+  watchers: readonly RandomWatcher[],
+): Promise<RecordedHistory> {
+  const [service] = services;
+  if (service === undefined) throw new Error("there is no server");
+  await comes(() =>
+    reference.documents.every(
+      ({ version: { expiresAt } }) => expiresAt === undefined || expiresAt > now() + SOON_MS,
+    ),
+  );
+  const [last] = (await writeLast(recorder, service)) ?? [];
+  await comes(() => reference.documents.some(({ version }) => version.etag === last?.version?.etag));
+  const settledAt = now();
+  await comes(() => watchers.every(({ last: stream }) => hasCaughtUp(stream, reference, settledAt)));
+  const remaining = await everything(service);
+  return {
+    puts: recorder.puts,
+    removals: recorder.removals,
+    reads: recorder.reads,
+    streams: recorder.streams,
+    reference: reference.streams,
+    remaining,
+    endedAt: now(),
+    disturbances: recorder.disturbances,
+    allowed,
+  };
+}
+
+/** Whether something holds in time. */
+async function comes(holds: () => boolean): Promise<boolean> {
+  const deadline = now() + SETTLE_MS;
+  while (!holds() && now() < deadline) await delay(50);
+  return holds();
+}
+
+/** Writes what nothing comes after. */
+function writeLast(recorder: Recorder, service: ExecutionStoreService): ReturnType<Recorder["put"]> {
+  const place = { datasetId: "", storeName: "last", key: "last" };
+  const value = { number: recorder.nextValue(), text: "the last" };
+  return recorder.put([{ ...place, value: valueText(value) }], async () => {
+    const { document, created } = await service.setKey(place.storeName, place.key, value);
+    return [{ version: versionOf(document), created }];
+  });
+}
+
+/** Whether a stream has the last event that is for it or, if that was before it, has told where it is. */
+function hasCaughtUp(stream: Stream | undefined, reference: ReferenceWatcher, settledAt: number): boolean {
+  if (stream === undefined || stream.end !== undefined) return true;
+  const { request, messages } = stream;
+  const last = reference.events.findLast(
+    ({ type, document }) => selects(request, document) && wants(request, type),
+  );
+  if (last !== undefined && liveEvents(stream).some((event) => eventName(event) === eventName(last)))
+    return true;
+  const late = settledAt + 2 * (messages[0]?.intervalMs ?? 0);
+  return messages.some(({ kind, receivedAt }) => kind === "progress" && receivedAt > late);
+}
+
+/** All documents that are there. */
+async function everything(service: ExecutionStoreService): Promise<LiveDocument[]> {
+  const found: LiveDocument[] = [];
+  for (const datasetId of CONTEXTS) {
+    const context = service.withContext(datasetId === "" ? {} : { datasetId });
+    for (const storeName of [...STORES, "last"]) {
+      for await (const document of context.listValues(storeName)) {
+        const { key, value } = document;
+        found.push({ datasetId, storeName, key, version: versionOf(document), value: valueText(value) });
+      }
+    }
+  }
+  return found;
+}
