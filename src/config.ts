@@ -22,7 +22,7 @@ const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
 const WAIT = { least: "0s", most: "1h" };
 const STORE_WAIT = { least: "1s", most: "30d" };
 const HISTORY_TIME = { least: "1s", most: "365d" };
-const WATCH_PROGRESS = { least: "10ms", most: "1h" };
+const WATCH_PROGRESS = { least: "200ms", most: "1h" };
 const WATCH_STALL = { least: "100ms", most: "1h" };
 const WATCH_SIZE = { least: "1MB", most: "1TB" };
 const HISTORY_SIZE = { least: "1MB", most: "1TB" };
@@ -78,7 +78,7 @@ export const SERVE_OPTIONS = {
   watchProgressMs: single({
     name: "watch-progress",
     placeholder: "TIME",
-    help: "The shortest interval at which a watch may ask for progress messages; 10ms to 1h.",
+    help: "The shortest interval at which a watch may ask for progress messages; 200ms to 1h.",
     fallback: "1s",
     parse: (text) => parseDuration(text, WATCH_PROGRESS),
   }),

@@ -104,7 +104,13 @@ async function compareOne(
       const index = (turn + step) % peers.length;
       const peer = peers[index];
       if (peer === undefined) continue;
-      measured[index]?.push(await measureDelivery(peer, load, WRITES_PER_SECOND, roundPace));
+      try {
+        measured[index]?.push(await measureDelivery(peer, load, WRITES_PER_SECOND, roundPace));
+      } catch (error) {
+        throw new Error(`${peer.name}: ${error instanceof Error ? error.message : String(error)}`, {
+          cause: error,
+        });
+      }
     }
   }
   return measured.map(medianDelivery);

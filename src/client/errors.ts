@@ -63,17 +63,27 @@ export function toStoreError(failure: Failure, facts: CallFacts): StoreError {
   });
 }
 
+/** What a stream, which has no deadline, ends with on its way if the server does not say otherwise. */
+const BREAKS: ReadonlySet<ErrorKind> = new Set(["INTERNAL", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"]);
+/** How gRPC libraries say that a message is too large, which it would be again. */
+const TOO_LARGE = /message.* larger than/is;
+
 /**
- * As toStoreError, for the end of a stream: one that ends without a word of the server's broke off on its way, and who
- * knows where it was may open it again.
+ * As toStoreError, for the end of a stream: one that ends without a word of the server's broke off on its way, by a
+ * fault or a limit of something there, and who knows where it was may open it again.
  */
 export function toStreamError(failure: Failure, facts: CallFacts): StoreError {
   const error = toStoreError(failure, facts);
-  const bare = failure.metadata.get(STATUS_TRAILER).length === 0;
-  if (!bare || error.kind !== "INTERNAL") return error;
+  const bare = richDetails(failure.metadata).info === undefined;
+  const tooLarge = failure.code === status.RESOURCE_EXHAUSTED && TOO_LARGE.test(failure.details);
+  if (!bare || tooLarge || !BREAKS.has(error.kind)) return error;
   const { method, address } = facts;
+  const { retryAfterMs } = error;
   const said = `${status[failure.code] ?? failure.code}: ${failure.details}`;
-  return new StoreError("UNAVAILABLE", `${method} broke off at ${address} with ${said}`, { cause: error });
+  return new StoreError("UNAVAILABLE", `${method} broke off at ${address} with ${said}`, {
+    cause: error,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  });
 }
 
 /** Does what comes before the first attempt; for a write, an error then says that nothing was written. */

@@ -27,8 +27,8 @@ export interface StoreMessage<T = unknown> {
 /** Hears what a subscription tells; what it returns is awaited before the next message. */
 export type StoreCallback<T = unknown> = (message: StoreMessage<T>) => void | Promise<void>;
 
-/** Hears of the errors of a subscription. */
-export type SubscriptionErrorHandler = (error: unknown) => void;
+/** Hears of the errors of a subscription. A promise it returns is awaited; its own errors are warnings of the process. */
+export type SubscriptionErrorHandler = (error: unknown) => unknown;
 
 /** What a subscription tells, and whom. */
 export interface SubscriptionOptions<T> {
@@ -60,7 +60,7 @@ export class Subscription<T> {
     try {
       for await (const event of this.#options.watch) await this.#tellOf(event);
     } catch (error) {
-      this.#report(error);
+      await this.#report(error);
     }
   }
 
@@ -132,14 +132,21 @@ export class Subscription<T> {
     try {
       await this.#options.callback(message);
     } catch (error) {
-      this.#report(error);
+      await this.#report(error);
     }
   }
 
-  #report(error: unknown): void {
+  async #report(error: unknown): Promise<void> {
     const { onError } = this.#options;
-    if (onError === undefined) warn("a subscription failed", error);
-    else onError(error);
+    if (onError === undefined) {
+      warn("a subscription failed", error);
+      return;
+    }
+    try {
+      await onError(error);
+    } catch (failure) {
+      warn("the onError of a subscription failed", failure);
+    }
   }
 }
 

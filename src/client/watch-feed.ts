@@ -32,6 +32,8 @@ export interface WatchFeedOptions<T, E extends ValueEncoding> {
 const PASSING_REASONS: ReadonlySet<Reason> = new Set(["WATCH_TOO_SLOW", "DATABASE_BUSY"]);
 /** Of the intervals that the server names, how many may pass in silence. */
 const SILENT_INTERVALS = 3;
+/** Milliseconds of silence that are always granted: the server keeps no time finer than tenths of a second. */
+const LEAST_SILENCE_MS = 1000;
 
 /**
  * Brings the events of a watch into its buffer, over as many connections as it takes.
@@ -47,6 +49,8 @@ export class WatchFeed<T, E extends ValueEncoding> {
   /** Whether events of a snapshot that is not complete were told. */
   #snapshotBegun = false;
   #everStarted = false;
+  /** When the last connection has started, by performance.now(). */
+  #startedAt = 0;
   /** Connections in a row that ended, all but the first of them without changes and without progress. */
   #failures = 0;
 
@@ -105,15 +109,14 @@ export class WatchFeed<T, E extends ValueEncoding> {
         signal,
       );
       try {
-        let interval = 0;
         let limit = connection.timeoutMs;
         for (;;) {
           await buffer.room();
           const { message, bytes } = await stream.read(limit);
           this.#take(message, bytes);
-          if (message.kind === Kind.KIND_STARTED) interval = decodeMs(message.progressInterval);
-          // A snapshot has no signs of life besides its parts, and to begin it anew would take as long.
-          limit = this.#snapshot ? Number.POSITIVE_INFINITY : SILENT_INTERVALS * interval;
+          if (message.kind === Kind.KIND_STARTED) {
+            limit = Math.max(LEAST_SILENCE_MS, SILENT_INTERVALS * decodeMs(message.progressInterval));
+          }
         }
       } finally {
         stream.close();
@@ -130,15 +133,29 @@ export class WatchFeed<T, E extends ValueEncoding> {
     if (!early && message.resumeToken === "") throw brokenAnswer("to a watch lacks its token");
     const token = early ? undefined : message.resumeToken;
     this.#options.buffer.add(this.#eventsOf(message, token), bytes);
-    if (kind === Kind.KIND_STARTED) this.#everStarted = true;
-    // A snapshot is not enough: where history is lost again and again, so would be one after the other.
-    if (kind === Kind.KIND_EVENTS || kind === Kind.KIND_PROGRESS) this.#failures = 0;
-    if (early) this.#snapshotBegun ||= kind === Kind.KIND_SNAPSHOT;
+    if (kind === Kind.KIND_STARTED) {
+      this.#everStarted = true;
+      this.#startedAt = performance.now();
+    }
+    if (this.#isFruit(message)) this.#failures = 0;
+    if (early) this.#snapshotBegun ||= message.events.length > 0;
     else {
       this.#token = token;
       this.#snapshot = false;
       this.#snapshotBegun = false;
     }
+  }
+
+  /**
+   * Whether a message shows that the connection was worth its while. A snapshot does not: where history is lost again
+   * and again, so would be one after the other. Progress with the token of before is told where nothing happens, but
+   * also where the server has to wait, so it does only on a connection that no backoff would have delayed for longer.
+   */
+  #isFruit({ kind, resumeToken }: WatchKeysResponse): boolean {
+    if (kind !== Kind.KIND_PROGRESS) return kind === Kind.KIND_EVENTS;
+    return (
+      resumeToken !== this.#token || performance.now() - this.#startedAt >= this.#options.retry.maxBackoffMs
+    );
   }
 
   #eventsOf({ kind, events, progressInterval }: WatchKeysResponse, resumeToken: string | undefined) {

@@ -37,7 +37,7 @@ export interface WatchTuning {
   readonly includePrevious?: boolean | undefined;
   /**
    * Milliseconds between two signs of life where nothing matches. The server raises it to its minimum; "started" says
-   * the one in force. A connection that is silent for three times as long is given up for a new one.
+   * the one in force. A connection that is silent for three times as long, and for a second, is given up for a new one.
    *
    * @default 10000
    */

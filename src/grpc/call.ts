@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type CallContext, type CompatServiceDefinition, ServerError } from "nice-grpc";
 import { isStoreError, StoreError } from "../store/errors.js";
 import { STATUS_TRAILER } from "../store/wire-names.js";
+import { CallStream } from "./call-stream.js";
 import {
   type Codec,
   type EncodedMessage,
@@ -197,7 +198,7 @@ export class Calls {
     };
   }
 
-  async *#stream(name: string, method: MethodDefinition, handler: StreamHandler, call: StreamCall) {
+  #stream(name: string, method: MethodDefinition, handler: StreamHandler, call: StreamCall): CallStream {
     const startedAt = performance.now();
     const { request, context } = call;
     const controller = new AbortController();
@@ -205,24 +206,27 @@ export class Calls {
     const cancel = (): void => controller.abort(context.signal.reason);
     this.#streams.add(controller);
     context.signal.addEventListener("abort", cancel);
-    try {
-      if (this.#stopped) throw shuttingDown("NOT_APPLIED");
-      if (context.signal.aborted) cancel();
-      if (request instanceof StoreError) throw request;
-      yield* handler(method.requestStream ? inputOf(request as AsyncIterable<unknown>, signal) : request, {
-        signal,
-      });
-      signal.throwIfAborted();
-      this.#log(name, startedAt, undefined);
-    } catch (thrown) {
-      const error = named(thrown, signal);
-      // Streams have no end of their own: that the server's is theirs is no news, and there may be thousands.
-      this.#log(name, startedAt, error, error.reason === "SHUTTING_DOWN" ? "debug" : levelOf(error));
-      throw onTheWire(error, false, context);
-    } finally {
-      context.signal.removeEventListener("abort", cancel);
-      this.#streams.delete(controller);
-    }
+    return new CallStream({
+      open: () => {
+        if (this.#stopped) throw shuttingDown("NOT_APPLIED");
+        if (context.signal.aborted) cancel();
+        if (request instanceof StoreError) throw request;
+        const input = method.requestStream ? inputOf(request as AsyncIterable<unknown>, signal) : request;
+        return handler(input, { signal });
+      },
+      end: (thrown) => {
+        context.signal.removeEventListener("abort", cancel);
+        this.#streams.delete(controller);
+        if (thrown === undefined && !signal.aborted) {
+          this.#log(name, startedAt, undefined);
+          return undefined;
+        }
+        const error = named(thrown === undefined ? signal.reason : thrown.error, signal);
+        // Streams have no end of their own: that the server's is theirs is no news, and there may be thousands.
+        this.#log(name, startedAt, error, error.reason === "SHUTTING_DOWN" ? "debug" : levelOf(error));
+        return onTheWire(error, false, context);
+      },
+    });
   }
 
   #log(method: string, startedAt: number, error: StoreError | undefined, level = levelOf(error)): void {

@@ -21,24 +21,26 @@ function tokenInvalid(): StoreError {
  * mistakes, not against forgery: a forged one can name no more than another place in the same history.
  */
 export class ResumeTokens {
-  readonly #selector: string;
-  readonly #history: string;
+  /** Those of a selector and a history have one name. */
+  readonly name: string;
+  /** How many use it. */
+  users = 0;
+  readonly #selectorLength: number;
   #position: Position | undefined;
   #token = "";
 
-  constructor(collection: string, selector: Selector, history: string) {
-    this.#selector = selectorText(collection, selector);
-    this.#history = history;
+  constructor(selector: string, history: string) {
+    this.name = selector + history;
+    this.#selectorLength = selector.length;
   }
 
   at(position: Position): string {
     if (position !== this.#position) {
       const header = Buffer.of(VERSION);
-      const content = Buffer.from(
-        `${String.fromCharCode(this.#history.length)}${this.#history}${position}`,
-        "latin1",
-      );
-      this.#token = Buffer.concat([header, checksum(this.#selector, content), content]).toString("base64url");
+      const selector = this.name.slice(0, this.#selectorLength);
+      const history = this.name.slice(this.#selectorLength);
+      const content = Buffer.from(`${String.fromCharCode(history.length)}${history}${position}`, "latin1");
+      this.#token = Buffer.concat([header, checksum(selector, content), content]).toString("base64url");
       this.#position = position;
     }
     return this.#token;
@@ -57,7 +59,8 @@ export function decodeResumeToken(collection: string, selector: Selector, token:
   return { history: content.toString("latin1", 1, split), position: content.toString("latin1", split) };
 }
 
-function selectorText(collection: string, { datasetId, storeName, key, keyPrefix }: Selector): string {
+/** Names a selector. */
+export function selectorText(collection: string, { datasetId, storeName, key, keyPrefix }: Selector): string {
   return JSON.stringify([collection, datasetId ?? null, storeName ?? null, key ?? null, keyPrefix]);
 }
 

@@ -14,6 +14,9 @@ const OVERHEAD_BYTES = 4096;
 /** Bytes of events in one message, unless one change has more. */
 export const MAX_EVENTS_BYTES = MAX_PAGE_BYTES - OVERHEAD_BYTES;
 
+/** Messages up to this size are shared. */
+const MAX_SHARED_BYTES = 1024 * 1024;
+
 /** STARTED. */
 export function startedMessage(progressMs: number, resumeToken: string): EncodedMessage {
   const seconds = Math.floor(progressMs / 1000);
@@ -73,7 +76,10 @@ export class StepMessages {
   make(payloads: readonly Uint8Array[], token: string): EncodedMessage {
     if (!this.#isLast(payloads, token)) {
       const { KIND_EVENTS, KIND_PROGRESS } = WatchKeysResponse_Kind;
-      this.#message = message(payloads.length === 0 ? KIND_PROGRESS : KIND_EVENTS, payloads, token);
+      const made = message(payloads.length === 0 ? KIND_PROGRESS : KIND_EVENTS, payloads, token);
+      // A large one would be kept for as long as nothing else is told.
+      if (made.length > MAX_SHARED_BYTES) return made;
+      this.#message = made;
       this.#payloads = payloads;
       this.#token = token;
     }

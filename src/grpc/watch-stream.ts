@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { StoreError } from "../store/errors.js";
 import type { ByteBudget } from "./byte-budget.js";
 import type { EncodedMessage } from "./definition.js";
@@ -12,14 +13,30 @@ function tooSlow(stallMs: number): StoreError {
 
 /** Messages from this size on share a budget: each is copied for its connection, and many together would be too much. */
 const LARGE_BYTES = 256 * 1024;
+/** The longest time of a timer. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Whether a promise settles in time. It is passed on if it is rejected by then. */
+export async function settles(promise: Promise<unknown>, withinMs: number): Promise<boolean> {
+  const timer = new AbortController();
+  try {
+    const late = delay(Math.min(withinMs, MAX_TIMER_MS), false, { signal: timer.signal });
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    timer.abort();
+  }
+}
 
 /** The messages of one watch on their way: at most two are in memory, and of large ones no more than the budget has. */
 export class WatchStream {
   /** That of the last message that was sent; undefined if none had one. */
   resumeToken: string | undefined;
-  /** What the last message that was taken, and the one after it, have of the budget. */
+  /** What the last message that was taken has of the budget, the one after it, and one that is yet to be made. */
   #held = 0;
   #next = 0;
+  #granted = 0;
+  #asked: Promise<void> | undefined;
+  #closed = false;
 
   constructor(
     readonly signal: AbortSignal,
@@ -38,20 +55,50 @@ export class WatchStream {
   /** Makes the next message, to be yielded and then waited for. */
   message(bytes: EncodedMessage, resumeToken?: string): StreamMessage {
     if (resumeToken !== undefined) this.resumeToken = resumeToken;
+    this.#next = this.#granted;
+    this.#granted = 0;
     return new StreamMessage(bytes);
   }
 
-  /** Waits until there is room for a message of so many bytes. Not while the last one is heavy: all could wait for each other. */
-  async room(bytes: number): Promise<void> {
-    if (bytes < LARGE_BYTES) return;
-    await this.budget.acquire(bytes, this.signal);
-    this.#next = bytes;
+  /** The same for one that says nothing new, to show while something is waited for that this side lives. */
+  sign(bytes: EncodedMessage): StreamMessage {
+    return new StreamMessage(bytes);
+  }
+
+  /** Whether there is room for a message of so many bytes: always for a small one. */
+  hasRoom(bytes: number): boolean {
+    return bytes < LARGE_BYTES || this.#granted > 0;
+  }
+
+  /**
+   * Waits until there is room for a message of so many bytes, at most for a while: to be asked again until there is. Not
+   * while the last message is heavy: all could wait for each other.
+   */
+  async room(bytes: number, withinMs: number): Promise<boolean> {
+    if (this.hasRoom(bytes)) return true;
+    this.#asked ??= this.#acquire(bytes);
+    return settles(this.#asked, withinMs);
   }
 
   /** Gives back what it took of the budget. */
   close(): void {
-    this.#passed();
-    this.#passed();
+    this.#closed = true;
+    this.budget.release(this.#held + this.#next + this.#granted);
+    this.#held = 0;
+    this.#next = 0;
+    this.#granted = 0;
+  }
+
+  #acquire(bytes: number): Promise<void> {
+    const acquired = this.budget.acquire(bytes, this.signal).then(() => {
+      this.#asked = undefined;
+      this.#granted = bytes;
+      // Nobody waits for it any more.
+      return this.#closed ? this.close() : undefined;
+    });
+    // It may fail while this side shows that it lives.
+    acquired.catch(() => undefined);
+    return acquired;
   }
 
   /** A message is taken: the one before it has left. */

@@ -1,3 +1,4 @@
+import type { Position } from "../store/changes.js";
 import { isStoreError } from "../store/errors.js";
 import { Feed, type FeedOwner } from "./feed.js";
 import type { WatchLimits } from "./limits.js";
@@ -10,6 +11,10 @@ export class CatchUps {
   /** Those that no feed reads for yet, and the history that they are to be read. */
   readonly #waiting = new Map<Watcher, string>();
   #scheduled = false;
+  /** Feeds that have not shown yet that their places are there. */
+  readonly #unproven = new WeakSet<Feed>();
+  /** Whether places were lost: those that wait may be, too. */
+  #bisecting = false;
 
   constructor(
     private readonly owner: FeedOwner,
@@ -25,7 +30,15 @@ export class CatchUps {
   /** A watcher is gone, which was on that feed. */
   left(watcher: Watcher, feed: Feed | undefined): void {
     this.#waiting.delete(watcher);
-    if (feed !== undefined && this.#feeds.has(feed)) this.#goOn(feed);
+    if (feed === undefined || !this.#feeds.has(feed)) return;
+    // Nobody would hear what it reads, and others may need its place.
+    if (feed.watchers.size === 0) this.close(feed);
+    else this.#goOn(feed);
+  }
+
+  /** Whether a watcher waits for a feed. */
+  has(watcher: Watcher): boolean {
+    return this.#waiting.has(watcher);
   }
 
   /** A watcher took what waited for it. */
@@ -35,10 +48,14 @@ export class CatchUps {
 
   /** Waits while a watcher has enough for now. Whoever does not get on meanwhile, and holds up others, is taken off. */
   async delivered(feed: Feed): Promise<void> {
+    if (this.#unproven.delete(feed)) {
+      this.#bisecting = false;
+      this.#schedule();
+    }
     for (;;) {
       if (feed.watchers.size === 0) this.close(feed);
       const full = [...feed.watchers].filter((watcher) => this.#isFull(watcher));
-      if (full.length === 0 || !this.#feeds.has(feed)) return;
+      if (!this.#feeds.has(feed) || (full.length === 0 && this.owner.hasRoom())) return;
       if (full.length < feed.watchers.size || this.#waiting.size > 0) {
         const before = performance.now() - this.limits.patienceMs;
         for (const watcher of full) {
@@ -59,6 +76,7 @@ export class CatchUps {
       if (behind) this.add(watcher, feed.history);
       else watcher.fail(error);
     }
+    if (lost) this.#loseUpTo(feed.position, error);
     this.close(feed);
   }
 
@@ -71,6 +89,16 @@ export class CatchUps {
   closeAll(): void {
     this.#waiting.clear();
     for (const feed of this.#feeds.keys()) this.close(feed);
+  }
+
+  /** Places before a lost one are lost, too. Where the history begins is then looked for in the middle of what is left. */
+  #loseUpTo(position: Position, error: unknown): void {
+    this.#bisecting = true;
+    for (const watcher of this.#waiting.keys()) {
+      if (watcher.reached > position) continue;
+      this.#waiting.delete(watcher);
+      watcher.fail(error);
+    }
   }
 
   #isFull({ bytes, length }: Watcher): boolean {
@@ -111,7 +139,10 @@ export class CatchUps {
     const free = this.limits.catchUps - this.#feeds.size;
     if (free > 0) {
       const each = Math.ceil(waiting.length / free);
-      for (let at = 0; at < waiting.length; at += each) this.#start(waiting.slice(at, at + each));
+      for (let at = 0; at < waiting.length; at += each) {
+        const group = waiting.slice(at, at + each);
+        this.#start(this.#bisecting ? group.slice(group.length >> 1) : group);
+      }
       return;
     }
     for (const [watcher] of waiting) {
@@ -126,6 +157,7 @@ export class CatchUps {
     if (first === undefined) return;
     const feed = new Feed(this.owner, { position: first[0].reached, history: first[1] });
     this.#feeds.set(feed, undefined);
+    this.#unproven.add(feed);
     for (const [watcher] of group) this.#join(feed, watcher);
     feed.start();
   }

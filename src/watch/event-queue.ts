@@ -37,28 +37,35 @@ export class EventQueue {
     this.#bytes += bytes;
   }
 
+  /** The bytes of what take() would take; undefined if nothing waits. */
+  next(maxBytes: number): number | undefined {
+    return this.isEmpty ? undefined : this.#first(maxBytes).bytes;
+  }
+
   /** Takes the first changes, as many as `maxBytes` hold, but at least one; the events of one change stay together. */
   take(maxBytes: number): TakenEvents | undefined {
-    const [first] = this.#items;
-    if (first === undefined) return undefined;
-    const payloads: Uint8Array[] = [];
-    let { position } = first;
-    let bytes = 0;
-    let count = 0;
-    for (const item of this.#items) {
-      if (count > 0 && bytes + item.bytes > maxBytes) break;
-      payloads.push(...item.payloads);
-      bytes += item.bytes;
-      position = item.position;
-      count += 1;
-    }
+    const { count, bytes } = this.#first(maxBytes);
+    const taken = this.#items.slice(0, count);
+    const last = taken.at(-1);
+    if (last === undefined) return undefined;
     this.#items = this.#items.slice(count);
     this.#bytes -= bytes;
-    return { payloads, position };
+    return { payloads: taken.flatMap(({ payloads }) => payloads), position: last.position };
   }
 
   clear(): void {
     this.#items = [];
     this.#bytes = 0;
+  }
+
+  #first(maxBytes: number): { readonly count: number; readonly bytes: number } {
+    let bytes = 0;
+    let count = 0;
+    for (const item of this.#items) {
+      if (count > 0 && bytes + item.bytes > maxBytes) break;
+      bytes += item.bytes;
+      count += 1;
+    }
+    return { count, bytes };
   }
 }

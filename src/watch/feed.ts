@@ -1,9 +1,13 @@
-import type { Change, ChangeSource, HistoryPoint, Position } from "../store/changes.js";
+import { setImmediate as turn } from "node:timers/promises";
+import type { Change, ChangeBatch, ChangeSource, HistoryPoint, Position } from "../store/changes.js";
 import { WatchIndex } from "./watch-index.js";
 import { type EventForm, later, type Watcher } from "./watcher.js";
 
 /** Encodes the events of a change, one payload each. */
 export type Encode = (change: Change, form: EventForm) => readonly Uint8Array[];
+
+/** How long the changes of a batch may hold the event loop at a time, in milliseconds. */
+const SLICE_MS = 10;
 
 /** Who a feed works for. */
 export interface FeedOwner {
@@ -11,6 +15,8 @@ export interface FeedOwner {
   readonly encode: Encode;
   /** Puts events into a watcher's queue, or takes the watcher off its feed if they do not fit. */
   deliver(watcher: Watcher, position: Position, payloads: readonly Uint8Array[]): void;
+  /** Whether there is room for more to wait; makes some if it can. */
+  hasRoom(): boolean;
   /** Hears of every batch when it is delivered; the next one is read once it resolves. */
   delivered(feed: Feed): Promise<void> | undefined;
   /** Hears of the end, which close() did not bring about. */
@@ -21,7 +27,7 @@ export interface FeedOwner {
 export class Feed {
   readonly watchers = new WatchIndex<Watcher>();
   readonly history: string;
-  /** Everything up to it was delivered. Moves on only when a whole batch was. */
+  /** Everything up to it was delivered. */
   position: Position;
   /** Whether the history has been found to hold its place. */
   started = false;
@@ -68,7 +74,8 @@ export class Feed {
       for await (const batch of source.read(from, { previous: false }, signal)) {
         if (signal.aborted) return;
         if (!this.started) this.#begin();
-        for (const change of batch.changes) this.#dispatch(change);
+        await this.#deliver(batch);
+        if (signal.aborted) return;
         this.position = batch.position;
         const pause = this.owner.delivered(this);
         if (pause !== undefined) await pause;
@@ -84,12 +91,28 @@ export class Feed {
     for (const watcher of this.watchers) watcher.begin();
   }
 
+  /** In slices, so that many changes for many watchers hold up nobody else. */
+  async #deliver({ changes }: ChangeBatch): Promise<void> {
+    let since = performance.now();
+    for (const change of changes) {
+      this.#dispatch(change);
+      // At once: whoever is woken by it, or comes meanwhile, is told from here on.
+      this.position = change.position;
+      if (performance.now() - since < SLICE_MS) continue;
+      // oxlint-disable-next-line no-await-in-loop -- the changes are in order
+      await turn();
+      if (this.#ending.signal.aborted) return;
+      since = performance.now();
+    }
+  }
+
   #dispatch(change: Change): void {
     const watchers = this.watchers.matching(change);
     if (watchers.length === 0) return;
     const forms = new Map<EventForm, readonly Uint8Array[]>();
     for (const watcher of watchers) {
-      if (!watcher.wants(change)) continue;
+      // Making room for one may take others off.
+      if (watcher.feed !== this || !watcher.wants(change)) continue;
       const { form, types } = watcher.request;
       let payloads = forms.get(form);
       if (payloads === undefined) {

@@ -7,6 +7,11 @@ import { ProgressWheel } from "./progress-wheel.js";
 import { Watch, type WatchHome } from "./watch.js";
 import { Watcher, type WatchRequest, type WatchStep } from "./watcher.js";
 
+/** Who has taken nothing of what waits for so long is asleep, in milliseconds. */
+const ASLEEP_MS = 200;
+/** How often those who are asleep are looked for at the most, in milliseconds. */
+const RELIEF_MS = 100;
+
 /** What a hub is made of. */
 export interface HubOptions {
   readonly source: ChangeSource;
@@ -32,6 +37,7 @@ export class WatchHub implements WatchHome, FeedOwner {
   readonly #catchUps: CatchUps;
   #live: Feed | undefined;
   #queuedBytes = 0;
+  #relievedAt = 0;
 
   constructor(options: HubOptions) {
     this.source = options.source;
@@ -51,6 +57,12 @@ export class WatchHub implements WatchHome, FeedOwner {
     return this.#queuedBytes;
   }
 
+  hasRoom(): boolean {
+    const { totalBytes } = this.#limits;
+    if (this.#queuedBytes >= totalBytes) this.#relieve();
+    return this.#queuedBytes < totalBytes;
+  }
+
   /**
    * Begins a watch. close() must follow.
    *
@@ -63,9 +75,6 @@ export class WatchHub implements WatchHome, FeedOwner {
     if (from !== undefined && from.history !== now.history) {
       throw historyLost("it is of another deployment, or of a collection that was made anew since");
     }
-    if (from !== undefined && from.position > now.position) {
-      throw historyLost("it is ahead of the history, as after a restore of older data");
-    }
     const begin = from ?? now;
     const watcher = new Watcher(request);
     watcher.told = begin.position;
@@ -73,20 +82,27 @@ export class WatchHub implements WatchHome, FeedOwner {
     this.#live ??= this.#startLive(now);
     this.#watchers.add(watcher);
     this.#wheel.add(watcher);
-    this.attach(watcher);
+    // What seems to be ahead of the history, the source is to judge.
+    if (begin.position > now.position) this.#catchUps.add(watcher, now.history);
+    else this.attach(watcher);
     return new Watch(this, watcher, begin, signal);
   }
 
   attach(watcher: Watcher): void {
     const live = this.#live;
-    if (watcher.feed !== undefined || live === undefined) return;
+    if (watcher.feed !== undefined || watcher.length > 0 || live === undefined) return;
+    if (this.#catchUps.has(watcher)) return;
     if (live.position <= watcher.reached) live.add(watcher);
     else this.#catchUps.add(watcher, live.history);
   }
 
-  take(watcher: Watcher): WatchStep | undefined {
+  next(watcher: Watcher): number | undefined {
+    return watcher.next(this.#stepBytes);
+  }
+
+  take(watcher: Watcher, maxBytes: number): WatchStep | undefined {
     const before = watcher.bytes;
-    const step = watcher.take(this.#stepBytes);
+    const step = watcher.take(maxBytes);
     this.#queuedBytes -= before - watcher.bytes;
     if (step !== undefined) this.#catchUps.taken(watcher);
     return step;
@@ -106,12 +122,16 @@ export class WatchHub implements WatchHome, FeedOwner {
 
   deliver(watcher: Watcher, position: Position, payloads: readonly Uint8Array[]): void {
     const bytes = payloads.reduce((sum, { length }) => sum + length, 0);
+    if (this.#queuedBytes + bytes > this.#limits.totalBytes) this.#relieve();
+    if (watcher.feed === undefined) return;
     if (this.#fits(watcher, bytes)) {
       this.#queuedBytes += bytes;
       watcher.add(position, payloads, bytes);
       return;
     }
     watcher.feed?.remove(watcher);
+    // It may wait for just that.
+    watcher.wake();
   }
 
   delivered(feed: Feed): Promise<void> | undefined {
@@ -147,15 +167,29 @@ export class WatchHub implements WatchHome, FeedOwner {
     return feed;
   }
 
+  /** Whether so much more may wait. What reads history waits between batches, so that only one of them goes beyond. */
   #fits(watcher: Watcher, bytes: number): boolean {
-    if (watcher.length === 0) return true;
     const { queueBytes, queueChanges, totalBytes } = this.#limits;
-    // What reads history waits between batches, so that only what is in one goes beyond.
-    const room = watcher.feed === this.#live ? 1 : 2;
+    const isLive = watcher.feed === this.#live;
+    if (this.#queuedBytes + bytes > totalBytes && this.#queuedBytes > 0 && (isLive || watcher.length > 0)) {
+      return false;
+    }
+    const room = isLive ? 1 : 2;
     return (
-      watcher.length < room * queueChanges &&
-      watcher.bytes + bytes <= room * queueBytes &&
-      this.#queuedBytes + bytes <= totalBytes
+      watcher.length === 0 ||
+      (watcher.length < room * queueChanges && watcher.bytes + bytes <= room * queueBytes)
     );
+  }
+
+  /** Makes room: what waits for those who have not asked for a while is read again when they do. */
+  #relieve(): void {
+    const now = performance.now();
+    if (now - this.#relievedAt < RELIEF_MS) return;
+    this.#relievedAt = now;
+    for (const watcher of this.#watchers) {
+      if (watcher.length === 0 || watcher.toldAt > now - ASLEEP_MS) continue;
+      watcher.feed?.remove(watcher);
+      this.#queuedBytes -= watcher.forget();
+    }
   }
 }

@@ -3,10 +3,12 @@ import type { Watcher, WatchRequest, WatchStep } from "./watcher.js";
 
 /** What a watch asks of its hub. */
 export interface WatchHome {
-  /** Has a watcher brought what comes after the place that it has reached, unless it is. */
+  /** Has a watcher brought what comes after the place that it has reached, if it is not and nothing waits for it. */
   attach(watcher: Watcher): void;
-  /** Takes what can be handed out to it now. */
-  take(watcher: Watcher): WatchStep | undefined;
+  /** Bytes of what can be handed out to it now; 0 if that is its place, undefined if there is nothing. */
+  next(watcher: Watcher): number | undefined;
+  /** Takes what can be handed out to it now, at most so many bytes or one change. */
+  take(watcher: Watcher, maxBytes: number): WatchStep | undefined;
   release(watcher: Watcher): void;
 }
 
@@ -45,19 +47,32 @@ export class Watch {
   }
 
   /**
-   * Waits for what is to be told next. One call at a time.
+   * Waits until there is something to tell, and answers its bytes: 0 if that is only the place.
    *
    * @throws what ended the source's reading, after all that came before it; the signal's reason at once
    */
-  async next(): Promise<WatchStep> {
+  async ready(): Promise<number> {
     const { watcher, home, signal } = this;
     for (;;) {
       signal.throwIfAborted();
-      const step = home.take(watcher);
-      if (step !== undefined) return step;
-      if (watcher.failure !== undefined) throw watcher.failure;
       home.attach(watcher);
+      const bytes = home.next(watcher);
+      if (bytes !== undefined) return bytes;
+      if (watcher.failure !== undefined) throw watcher.failure;
       await watcher.woken();
+    }
+  }
+
+  /** Takes what there is to tell, at most so many bytes or one change; undefined if it was taken back meanwhile. */
+  take(maxBytes: number): WatchStep | undefined {
+    return this.home.take(this.watcher, maxBytes);
+  }
+
+  /** Waits for what is to be told next, and takes it. As ready(). */
+  async next(): Promise<WatchStep> {
+    for (;;) {
+      const step = this.take(await this.ready());
+      if (step !== undefined) return step;
     }
   }
 

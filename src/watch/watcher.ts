@@ -83,11 +83,17 @@ export class Watcher {
     this.wake();
   }
 
-  /** Forgets what waits. Answers the bytes that it took. */
+  /** Forgets what waits: it is to be read again. Answers the bytes that it took. */
   forget(): number {
     const { bytes } = this.#queue;
     this.#queue.clear();
+    this.reached = this.told;
     return bytes;
+  }
+
+  /** Bytes of what take() would hand out; 0 if that is only the place, undefined if there is nothing. */
+  next(maxBytes: number): number | undefined {
+    return this.#queue.next(maxBytes) ?? (this.progressDue ? 0 : undefined);
   }
 
   /** What can be handed out now. */
@@ -127,7 +133,7 @@ export class Watcher {
   }
 
   #progress(): WatchStep | undefined {
-    if (!this.progressDue || this.feed === undefined) return undefined;
+    if (!this.progressDue) return undefined;
     return this.#hand([], this.#place(this.told));
   }
 

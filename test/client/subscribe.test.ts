@@ -181,6 +181,35 @@ test("goes on after a callback that fails, and reports it", async () => {
   expect(errors).toEqual([failure, failure]);
 });
 
+test.each<[string, () => void | Promise<void>]>([
+  [
+    "throws",
+    () => {
+      throw new Error("deaf");
+    },
+  ],
+  ["rejects", () => Promise.reject(new Error("deaf"))],
+])("goes on where onError %s, too, with a warning", async (_, onError) => {
+  const { server, store } = await open();
+  const warning = vi.spyOn(process, "emitWarning").mockReturnValue();
+  onTestFinished(() => warning.mockRestore());
+  const keys: string[] = [];
+  store.subscribe(
+    ({ key }) => {
+      keys.push(key);
+      throw new Error("oh no");
+    },
+    { onError },
+  );
+  const call = await server.call(0);
+  await call.send(say.started());
+  await call.send(say.snapshot(say.existing("a", 1), say.existing("b", 2)));
+  await until(() => keys.length === 2 && warning.mock.calls.length === 2, "both are told");
+  expect(warning.mock.calls[0]?.[0]).toContain("deaf");
+  call.end(new StoreError("REPLICA_SET_REQUIRED", "a standalone"));
+  await until(() => warning.mock.calls.length === 3, "the end is told");
+});
+
 test("reports what ends it, as a warning where nobody asked for errors", async () => {
   const { server, store } = await open();
   const warning = vi.spyOn(process, "emitWarning").mockReturnValue();

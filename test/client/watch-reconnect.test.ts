@@ -5,7 +5,7 @@ import { historyLost, type StoreError } from "../../src/store/errors.js";
 import { startScriptedWatches } from "../support/scripted-watch.js";
 import { until } from "../support/until.js";
 import * as say from "../support/watch-messages.js";
-import { openPeers, SOON, take, unavailable, watch } from "./watch-peers.js";
+import { openPeers, type Peers, SOON, take, unavailable, watch } from "./watch-peers.js";
 
 describe("a silent connection", () => {
   test("is given up after three intervals for one that goes on where it was", async () => {
@@ -14,16 +14,28 @@ describe("a silent connection", () => {
     const reader = watch(peers, { onInterruption: (error) => errors.push(error) });
     const told = take(reader, 3);
     const silent = await peers.server.call(0);
-    await silent.send(say.started("t1", 40));
+    await silent.send(say.started("t1", 500));
     const began = performance.now();
     const after = await peers.server.call(1);
-    expect(performance.now() - began).toBeGreaterThan(100);
+    expect(performance.now() - began).toBeGreaterThan(1400);
     await silent.cancelled;
     expect(after.request.resumeToken).toBe("t1");
-    expect(errors).toMatchObject([{ kind: "UNAVAILABLE", message: expect.stringContaining("120 ms") }]);
+    expect(errors).toMatchObject([{ kind: "UNAVAILABLE", message: expect.stringContaining("1500 ms") }]);
     await after.send(say.started("t1"));
     await after.send(say.progress("t2"));
     expect(await told).toEqual(["started @t1", "started @t1", "progress @t2"]);
+  });
+
+  test("is not given up within a second, however short the interval", async () => {
+    const peers = await openPeers();
+    const reader = watch(peers);
+    const told = take(reader, 1);
+    await (await peers.server.call(0)).send(say.started("t0", 10));
+    await told;
+    const began = performance.now();
+    void reader.next();
+    await peers.server.call(1);
+    expect(performance.now() - began).toBeGreaterThan(900);
   });
 
   test("that never starts is given up after the time of a call", async () => {
@@ -45,34 +57,105 @@ describe("a silent connection", () => {
     await first;
     await held.send(say.events("t1", say.created("a", 1)));
     await held.send(say.events("t2", say.created("b", 1)));
-    // This one is silent for three intervals.
-    const clock = watch(peers);
-    void clock.next();
-    await (await peers.server.call(1)).send(say.started("t0", 40));
-    await peers.server.call(2);
+    await silence(peers, 1);
     expect(peers.server.calls.length).toBe(3);
     expect(await take(slow, 2)).toEqual(["created a @t1", "created b @t2"]);
   });
 });
 
-describe("a snapshot", () => {
-  test("may be silent for longer, since its parts come when they are read", async () => {
+/** Resolves when a watch of its own, the call of this index, was silent for as long as a connection may be. */
+async function silence(peers: Peers, index: number): Promise<void> {
+  void watch(peers).next();
+  await (await peers.server.call(index)).send(say.started("t0", 40));
+  await peers.server.call(index + 1);
+}
+
+describe("a snapshot that has to wait", () => {
+  test("goes on as long as messages without events come, and begins anew where it is silent", async () => {
     const peers = await openPeers();
     const reader = watch(peers, { snapshot: true });
     const told = take(reader, 4);
     const call = await peers.server.call(0);
     await call.send(say.started("", 40));
-    // This one is silent for three intervals.
-    void watch(peers).next();
-    await (await peers.server.call(1)).send(say.started("t0", 40));
-    await peers.server.call(2);
-    await call.send(say.snapshot(say.existing("a", 1)));
-    await call.send(say.complete("t1"));
-    // From here on it may not.
+    const beat = setInterval(() => void call.send(say.snapshot()), 100);
+    await silence(peers, 1);
+    clearInterval(beat);
+    expect(peers.server.calls.length).toBe(3);
     const after = await peers.server.call(3);
-    expect(after.request).toMatchObject({ snapshot: false, resumeToken: "t1" });
+    expect(after.request).toMatchObject({ snapshot: true, resumeToken: "" });
+    await after.send(say.started("", 40));
+    await after.send(say.snapshot());
+    await after.send(say.snapshot(say.existing("a", 1)));
+    await after.send(say.snapshot());
+    await after.send(say.complete("t1"));
+    // Nothing was told of the first: it needs no reset.
+    expect(await told).toEqual(["started", "started", "existing a", "snapshotComplete @t1"]);
+  });
+
+  test("takes no room in the buffer", async () => {
+    const peers = await openPeers();
+    const reader = watch(peers, { snapshot: true, bufferBytes: 1 });
+    const told = take(reader, 3);
+    const call = await peers.server.call(0);
+    await call.send(say.started());
+    await call.send(say.snapshot(say.existing("a", 1)));
+    await call.send(say.snapshot());
+    await call.send(say.complete("t1"));
+    expect(await told).toEqual(["started", "existing a", "snapshotComplete @t1"]);
+  });
+});
+
+describe("progress with the token of before", () => {
+  test("is a sign of life, and changes nothing", async () => {
+    const peers = await openPeers();
+    const reader = watch(peers, { resumeToken: "t0" });
+    const told = take(reader, 4);
+    const call = await peers.server.call(0);
+    await call.send(say.started("t0"));
+    await call.send(say.progress("t0"));
+    await call.send(say.events("t1", say.created("a", 1)));
+    await call.send(say.progress("t1"));
+    expect(await told).toEqual(["started @t0", "progress @t0", "created a @t1", "progress @t1"]);
+    const more = take(reader, 1);
+    call.end(unavailable());
+    const after = await peers.server.call(1);
+    expect(after.request.resumeToken).toBe("t1");
     await after.send(say.started("t1"));
-    expect(await told).toEqual(["started", "existing a", "snapshotComplete @t1", "started @t1"]);
+    expect(await more).toEqual(["started @t1"]);
+  });
+
+  test("is nothing new on a connection that ends soon", async () => {
+    const peers = await openPeers();
+    const delays: number[] = [];
+    const retry = { initialBackoffMs: 8, maxBackoffMs: 60_000 };
+    const reader = watch(peers, { retry, onInterruption: (_, ms) => delays.push(ms) });
+    for (let index = 0; index < 4; index += 1) {
+      const told = take(reader, 2);
+      const call = await peers.server.call(index);
+      await call.send(say.started("t0"));
+      await call.send(say.progress("t0"));
+      await told;
+      call.end(unavailable(0));
+      await peers.server.call(index + 1);
+    }
+    [8, 16, 32, 64].forEach((most, index) => expect(delays[index]).toBeGreaterThanOrEqual(most / 2));
+  });
+
+  test("counts on a connection that lasted: idle ones may break off as often as they like", async () => {
+    const peers = await openPeers();
+    const reader = watch(peers, { retry: { initialBackoffMs: 1, maxBackoffMs: 5, maxAttempts: 2 } });
+    for (let index = 0; index < 3; index += 1) {
+      const told = take(reader, 2);
+      const call = await peers.server.call(index);
+      await call.send(say.started("t0"));
+      const began = performance.now();
+      await until(() => performance.now() - began > 50, "it has lasted");
+      await call.send(say.progress("t0"));
+      expect(await told).toEqual(["started @t0", "progress @t0"]);
+      call.end(unavailable(0));
+    }
+    await (await peers.server.call(3)).send(say.started("t0"));
+    expect(await take(reader, 1)).toEqual(["started @t0"]);
   });
 });
 

@@ -191,6 +191,8 @@ describe("a connection that ends", () => {
     ["a proxy's reset", { code: status.INTERNAL, details: "Received RST_STREAM with code 2" }],
     ["an end without an error", { code: status.OK, details: "" }],
     ["a server that is killed", { code: status.CANCELLED, details: "" }],
+    ["ENHANCE_YOUR_CALM", { code: status.RESOURCE_EXHAUSTED, details: "Bandwidth exhausted" }],
+    ["a proxy's time limit", { code: status.DEADLINE_EXCEEDED, details: "stream timeout" }],
   ])("by %s is followed by another that goes on where it was", async (_, error) => {
     const peers = await openPeers();
     const told: string[] = [];
@@ -266,6 +268,18 @@ describe("a connection that ends", () => {
     expect(await take(reader, 1)).toEqual(["created b @t2"]);
     await expect(reader.next()).rejects.toMatchObject({ kind, reason: error.reason });
     expect(await reader.next()).toEqual({ done: true, value: undefined });
+    expect(peers.server.calls.length).toBe(1);
+  });
+
+  test.each([
+    "Received message larger than max (9 vs 8)",
+    "Received message that decompresses to a size larger than 8",
+    "grpc: received message larger than max (9 vs. 8)",
+  ])("for good, with a message that no repetition makes smaller: %s", async (details) => {
+    const peers = await openPeers();
+    const first = watch(peers).next();
+    (await peers.server.call(0)).end({ code: status.RESOURCE_EXHAUSTED, details });
+    await expect(first).rejects.toMatchObject({ kind: "RESOURCE_EXHAUSTED" });
     expect(peers.server.calls.length).toBe(1);
   });
 

@@ -147,6 +147,24 @@ describe.skipIf(leavesOut("mongodb"))("a reader", () => {
     expect(performance.now() - startedAt).toBeLessThan(5_000);
   });
 
+  it("asks for the end of the history together with others who ask at the same time", async () => {
+    const watched = await openWatched();
+    const { client, documents } = watched;
+    await now(watched);
+    const questions = async (): Promise<number> => {
+      const filter = { op: "query", ns: documents.namespace, "command.readConcern.level": "majority" };
+      return client.db().collection("system.profile").countDocuments(filter);
+    };
+    await client.db().command({ profile: 2 });
+    const points = await Promise.all(Array.from({ length: 500 }, () => now(watched)));
+    await client.db().command({ profile: 0 });
+    const asked = await questions();
+    expect(asked).toBeGreaterThan(0);
+    // One may have been under way for the first, and another one for all others.
+    expect(asked).toBeLessThanOrEqual(2);
+    expect(new Set(points.map(({ history }) => history)).size).toBe(1);
+  });
+
   it("of a standalone hears how to make a replica set of it", async () => {
     await using standalone = await startStandalone();
     const { source } = await openWatched({ uri: standalone.uri.replace("/?", "/test?") });

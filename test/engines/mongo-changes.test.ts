@@ -99,8 +99,10 @@ describe.skipIf(leavesOut("mongodb"))("what other programs write", () => {
       "jobs/old: deleted",
     ]);
     expect(new Set(events.map(({ position }) => position.slice(0, 16))).size).toBe(1);
+    const later = await openWatched({ uri: watched.uri });
     for (const [index, { position }] of events.entries()) {
       expect(await eventsAfter(watched, { ...start, position })).toEqual(events.slice(index + 1));
+      expect(await eventsAfter(later, { ...start, position })).toEqual(events.slice(index + 1));
     }
   });
 
@@ -184,8 +186,10 @@ describe.skipIf(leavesOut("mongodb"))("what other programs write", () => {
     ]);
     const positions = events.map(({ position }) => position);
     expect(positions).toEqual([...new Set(positions)].toSorted());
+    const later = await openWatched({ uri: watched.uri });
     for (const [index, position] of positions.entries()) {
       expect(await eventsAfter(watched, { ...start, position })).toEqual(events.slice(index + 1));
+      expect(await eventsAfter(later, { ...start, position })).toEqual(events.slice(index + 1));
     }
   });
 

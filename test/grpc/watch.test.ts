@@ -202,6 +202,12 @@ describe("WatchKeys", () => {
       "PROGRESS_INTERVAL_INVALID",
       "progress_interval",
     ],
+    [
+      "an interval that is too long",
+      { progressInterval: { seconds: 2n ** 63n - 1n, nanos: 0 } },
+      "PROGRESS_INTERVAL_INVALID",
+      "progress_interval",
+    ],
     ["a dataset id that is none", { datasetId: "x" }, "DATASET_ID_INVALID", "dataset_id"],
   ])("refuses %s", async (_, request, reason, field) => {
     const error = await watch(request).ended;

@@ -31,7 +31,10 @@ export interface LogPart extends ChangeBatch {
   readonly more: boolean;
 }
 
-type Entry = LoggedChange & { readonly revision: number };
+interface Entry {
+  readonly revision: number;
+  readonly logged: LoggedChange;
+}
 
 /** One of the two documents of a logged change. */
 class LoggedDocument implements EventDocument {
@@ -64,13 +67,15 @@ class LoggedDocument implements EventDocument {
 
 /** @param expired the change before it, if it belongs to the same write */
 function toChange(collection: Collection, entry: Entry, expired: Change | undefined): Change {
-  const { revision, type, commitTime, record, previous } = entry;
-  const names = splitDocumentKey(entry.key);
+  const { revision } = entry;
+  const { type, commitTime, record, previous } = entry.logged;
+  const names = splitDocumentKey(entry.logged.key);
   const toDocument = (stored: StoredRecord | undefined): EventDocument | undefined =>
     stored && new LoggedDocument(collection, names, revision, stored);
   const event = { type, commitTime, document: toDocument(record), previous: toDocument(previous) };
   const events = expired === undefined ? [event] : [...expired.events, event];
-  return { position: positionOf(revision), ...names, events };
+  const { datasetId, storeName, key } = names;
+  return { position: positionOf(revision), datasetId, storeName, key, events };
 }
 
 /**
@@ -84,13 +89,13 @@ export function readLog(collection: Collection, after: number): LogPart {
   if (after > last) throw historyLost("this place is ahead of all that the server has");
   const range = { start: changeKey(after + 1), end: changeKey(last + 1), limit: CHUNK };
   const found = after === last ? [] : readEntries(collection.databases.changes, range);
-  const entries = found.map(({ key, value }) => ({ revision: timeAt(key, 0), ...decodeChange(value) }));
+  const entries = found.map(({ key, value }) => ({ revision: timeAt(key, 0), logged: decodeChange(value) }));
   const more = entries.length === CHUNK;
   // What follows it, perhaps of the same write, is yet to be read.
-  if (more && entries.at(-1)?.type === "expired") entries.pop();
+  if (more && entries.at(-1)?.logged.type === "expired") entries.pop();
   const changes: Change[] = [];
   for (const entry of entries) {
-    changes.push(toChange(collection, entry, entry.replacesExpired ? changes.pop() : undefined));
+    changes.push(toChange(collection, entry, entry.logged.replacesExpired ? changes.pop() : undefined));
   }
   // Store documents have revisions, too, but no changes.
   const revision = more ? (entries.at(-1)?.revision ?? after) : last;

@@ -1,13 +1,7 @@
+import type { ChangeType } from "../../store/changes.js";
 import type { Policy } from "../../store/document.js";
 import { copyOf } from "./bytes.js";
-import {
-  ALL_CHANGES,
-  changeKey,
-  decodeChange,
-  encodeChange,
-  type LogEntry,
-  lastBlobOf,
-} from "./change-log.js";
+import { ALL_CHANGES, changeKey, decodeChange, encodeChange, lastBlobOf } from "./change-log.js";
 import { type Collection, readState, writeState } from "./collection.js";
 import { readEntries } from "./environment.js";
 import { evictableKey, expiryKey, isStoreDocument, nameKey, storeKeyOf, timeAt, timeKey } from "./keys.js";
@@ -127,7 +121,6 @@ export class WriteBatch {
     createdAt: number,
     updatedAt: number,
   ): StoredRecord {
-    const replacesExpired = existing === undefined && this.expiredAt === this.revision;
     this.revision += 1;
     const old = existing?.record;
     // Until this can be read, readers see the old document, and must find it as live as it is found here.
@@ -143,8 +136,7 @@ export class WriteBatch {
     const bytes = encodeRecord(record);
     void this.collection.databases.documents.put(key, bytes);
     this.updateIndexes(key, old, record);
-    const type = old === undefined ? "created" : "updated";
-    this.log({ type, replacesExpired, key, record: bytes }, record, existing);
+    this.log(old === undefined ? "created" : "updated", key, bytes, record, existing);
     return record;
   }
 
@@ -155,8 +147,7 @@ export class WriteBatch {
     this.versionFloor = Math.max(this.versionFloor, record.updatedAt);
     void this.collection.databases.documents.remove(key);
     this.updateIndexes(key, record, undefined);
-    const type = isLive(record, this.now) ? "deleted" : "expired";
-    this.log({ type, replacesExpired: false, key, record: undefined }, undefined, existing);
+    this.log(isLive(record, this.now) ? "deleted" : "expired", key, undefined, undefined, existing);
   }
 
   /**
@@ -257,17 +248,26 @@ export class WriteBatch {
   }
 
   private log(
-    entry: Omit<LogEntry, "commitTime" | "previous">,
+    type: ChangeType,
+    key: Buffer,
+    bytes: Buffer | undefined,
     record: StoredRecord | undefined,
     existing: Existing | undefined,
   ): void {
     const blob = lastBlobOf(record, existing?.record);
-    if (isStoreDocument(entry.key)) {
+    if (isStoreDocument(key)) {
       // Store documents have no history: nothing else refers to what they replace.
       if (blob !== undefined) void this.collection.databases.blobs.remove(timeKey(blob.revision));
       return;
     }
-    const change = encodeChange({ ...entry, commitTime: this.now, previous: existing?.bytes });
+    const change = encodeChange({
+      type,
+      replacesExpired: type === "created" && this.expiredAt === this.revision - 1,
+      commitTime: this.now,
+      key,
+      record: bytes,
+      previous: existing?.bytes,
+    });
     void this.collection.databases.changes.put(changeKey(this.revision), change);
     this.historyBytes += change.length + (blob?.length ?? 0);
     this.appended += 1;

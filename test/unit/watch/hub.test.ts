@@ -146,8 +146,7 @@ describe("a hub", () => {
     for (let index = 0; index < 20; index += 1) history.append();
     await until(() => hub.queuedBytes > 0, "changes wait");
     await turn();
-    // Everybody may hold one change, whatever the bound.
-    expect(hub.queuedBytes).toBeLessThanOrEqual(150 * BYTES);
+    expect(hub.queuedBytes).toBeLessThanOrEqual(50 * BYTES);
     for (const watch of watches) expect(await take(watch, 20)).toEqual(range(1, 21));
   });
 
@@ -193,7 +192,8 @@ describe("a hub", () => {
 
   it("refuses a place ahead of the history, and one of another", async () => {
     const { history, open } = make();
-    await expect(open(at(history, 1))).rejects.toMatchObject({ reason: "HISTORY_LOST" });
+    const ahead = await open(at(history, 1));
+    await expect(ahead.begun()).rejects.toMatchObject({ reason: "HISTORY_LOST" });
     await expect(open({ history: "there", position: placeOf(0) })).rejects.toMatchObject({
       reason: "HISTORY_LOST",
     });
@@ -216,6 +216,57 @@ describe("a hub", () => {
     expect(await take(again, 1)).toEqual([1]);
   });
 
+  it("ends all whose places are forgotten with a few readings, however many they are", async () => {
+    const { history, open } = make();
+    await open();
+    for (let index = 0; index < 500; index += 1) history.append();
+    await turn();
+    history.floor = 400;
+    const before = history.reads.length;
+    const watches = await Promise.all(range(0, 500).map((number) => open(at(history, number))));
+    const ends = await Promise.allSettled(watches.map((watch) => watch.begun()));
+    expect(ends.map(({ status }) => status === "fulfilled")).toEqual(
+      range(0, 500).map((number) => number >= 400),
+    );
+    expect(history.reads.length - before).toBeLessThan(60);
+  });
+
+  it("tells its place while it waits for history to be read", async () => {
+    const { history, open } = make({ catchUps: 1 });
+    await open();
+    for (let index = 0; index < 100; index += 1) history.append();
+    await turn();
+    history.stuckAt = placeOf(50);
+    await open(at(history, 50));
+    await turn();
+    const waits = await open(at(history, 0), { progressMs: 10 });
+    expect(await waits.next()).toEqual({ payloads: [], position: placeOf(0) });
+  });
+
+  it("makes room for those who ask by forgetting what waits for those who sleep", async () => {
+    const { history, hub, open } = make({ totalBytes: 20 * BYTES });
+    const asleep = await Promise.all([open(), open()]);
+    for (let index = 0; index < 10; index += 1) history.append();
+    await until(() => hub.queuedBytes === 20 * BYTES, "all is full");
+    const awake = await open();
+    const before = history.reads.length;
+    // By then the others have not asked for over a second.
+    await until(async () => {
+      history.append();
+      await take(awake, 1);
+      return hub.queuedBytes < 20 * BYTES;
+    }, "there is room");
+    const reads = history.reads.length;
+    for (let index = 0; index < 50; index += 1) {
+      history.append();
+      await take(awake, 1);
+    }
+    expect(history.reads.length).toBe(reads);
+    expect(reads).toBeGreaterThan(before);
+    for (const watch of asleep)
+      expect(await take(watch, history.changes.length)).toEqual(range(1, history.changes.length + 1));
+  });
+
   it("stops reading when nobody watches", async () => {
     const { history, open } = make();
     for (let index = 0; index < 10; index += 1) history.append();
@@ -223,6 +274,20 @@ describe("a hub", () => {
     await Promise.all(watches.map((watch) => watch.begun()));
     for (const watch of watches) watch.close();
     await until(() => history.open === 0, "nobody reads");
+  });
+
+  it("stops reading history for those who have gone, and has its place for others", async () => {
+    const { history, open } = make({ catchUps: 2 });
+    await open();
+    for (let index = 0; index < 10_000; index += 1) history.append();
+    await turn();
+    const gone = await Promise.all(range(0, 4).map((number) => open(at(history, number))));
+    await Promise.all(gone.slice(0, 2).map((watch) => watch.begun()));
+    for (const watch of gone) watch.close();
+    const other = await open(at(history, 5));
+    await other.begun();
+    expect(await take(other, 9_995)).toHaveLength(9_995);
+    await until(() => history.open === 1, "only the live feed reads");
   });
 
   it("ends a wait by the caller's signal", async () => {

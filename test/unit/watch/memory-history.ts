@@ -35,6 +35,8 @@ export class MemoryHistory implements ChangeSource {
   /** Changes up to it are forgotten. */
   floor = 0;
   failure: unknown;
+  /** Readings that begin here bring nothing. */
+  stuckAt: Position | undefined;
   #wake: (() => void)[] = [];
 
   constructor(readonly history = "here") {}
@@ -69,7 +71,11 @@ export class MemoryHistory implements ChangeSource {
       for (;;) {
         if (this.failure !== undefined) throw this.failure;
         signal.throwIfAborted();
-        if (number < this.floor) throw historyLost("it is forgotten");
+        if (after.position === this.stuckAt) {
+          await this.#changed(signal);
+          continue;
+        }
+        if (number < this.floor || number > this.changes.length) throw historyLost("it is forgotten");
         const changes = this.changes.slice(number, number + BATCH);
         number += changes.length;
         if (changes.length === 0) await this.#changed(signal);

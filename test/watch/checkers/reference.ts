@@ -26,8 +26,8 @@ export interface Bounds {
   readonly most: number;
 }
 
-/** How far the store's clock may be off the recording process's, in ms. */
-export const CLOCK_SLACK_MS = 200;
+/** How far the store's clock may be off the recording process's, in ms: it stands still while it commits. */
+export const CLOCK_SLACK_MS = 1000;
 
 const references = new WeakMap<RecordedHistory, Reference>();
 

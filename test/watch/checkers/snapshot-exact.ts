@@ -127,8 +127,9 @@ class Comparison {
 
   texts(): string[] {
     return [...this.#wrong].map((name) => {
-      const there = this.#state.documents.get(name)?.version.etag ?? "nothing";
-      return `  ${name}: shown ${this.#shown.get(name)?.version?.etag ?? "nothing"}, there was ${there}`;
+      const there = JSON.stringify(this.#state.documents.get(name));
+      const shown = JSON.stringify(this.#shown.get(name));
+      return `  ${name}: shown ${shown}, there was ${there}, between ${this.#readFrom} and ${this.#readTo}`;
     });
   }
 

@@ -6,7 +6,6 @@ import { databaseBusy, databaseUnreachable } from "../errors.js";
 import type { StreamReply, StreamSubject } from "./change-stream.js";
 import type { ClusterClock } from "./cluster-clock.js";
 import { isPosition, later, timeOfPosition } from "./position.js";
-import type { RawEvent } from "./raw-event.js";
 import { resumingStream } from "./resuming-stream.js";
 import { Ring } from "./ring.js";
 import { previousUnavailable } from "./stream-errors.js";
@@ -22,9 +21,8 @@ const STALL_MS = 40_000;
 /** Timers know no longer times. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** What ends a collection's history. */
-const ENDS: ReadonlySet<string> = new Set(["drop", "rename", "dropDatabase", "invalidate"]);
-const CHANGES: ReadonlySet<string> = new Set(["insert", "update", "replace", "delete"]);
+/** The events that tell of a document; others tell that the collection is gone, and then nothing follows. */
+const OF_DOCUMENTS: ReadonlySet<string> = new Set(["insert", "update", "replace", "delete"]);
 
 /** What a shared stream is made of. */
 export interface SharedStreamOptions {
@@ -149,18 +147,17 @@ export class SharedStream {
 
   /** The changes of a reply; only those before an event that ends the history, if there is one. */
   #changesOf({ events, position }: StreamReply): Reading {
+    const { view } = this.#options.subject;
     const changes: Change[] = [];
     try {
-      for (const event of events) for (const change of this.#read(event)) changes.push(change);
+      for (const event of events) {
+        if (!OF_DOCUMENTS.has(event.type)) continue;
+        for (const change of view.changesOf(event)) changes.push(change);
+      }
       return { changes, position };
     } catch (error) {
       return { changes, position: "", failure: { error } };
     }
-  }
-
-  #read(event: RawEvent): readonly Change[] {
-    if (ENDS.has(event.type)) throw historyLost("the collection was dropped or renamed");
-    return CHANGES.has(event.type) ? this.#options.subject.view.changesOf(event) : [];
   }
 }
 
