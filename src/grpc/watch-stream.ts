@@ -127,7 +127,9 @@ export class WatchStream {
         settle();
       };
       const abort = (): void => end(() => reject(signal.reason));
-      const timer = setTimeout(() => end(() => reject(tooSlow(stallMs))), stallMs);
+      const giveUp = (): void => end(() => reject(tooSlow(stallMs)));
+      // The event loop may have been held up instead: what is there to be taken is taken first.
+      const timer = setTimeout(() => setImmediate(() => message.isTaken || giveUp()), stallMs);
       message.onTaken(() => end(resolve));
       signal.addEventListener("abort", abort);
       if (signal.aborted) abort();

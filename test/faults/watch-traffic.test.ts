@@ -139,7 +139,7 @@ describe.skipIf(leavesOut("mongodb"))("a collection that is dropped", () => {
 describe.skipIf(leavesOut("mongodb"))("every promise is kept", () => {
   buildBeforeTests();
 
-  test("while the primary changes and a server is killed", timeLimit(150_000), async () => {
+  test("while the primary changes and a server is killed", timeLimit(120_000), async () => {
     await judgeRounds(async () => {
       const set = await startReplicaSet({ args: MONGOD });
       onTestFinished(() => set.close());
@@ -171,7 +171,7 @@ describe.skipIf(leavesOut("mongodb"))("every promise is kept", () => {
     }, [...USUAL, "ended UNAVAILABLE"]);
   });
 
-  test("while a connection is cut and frozen, and cursors are killed", timeLimit(90_000), async () => {
+  test("while a connection is cut and frozen, and cursors are killed", timeLimit(60_000), async () => {
     await judgeRounds(async () => {
       const set = await startReplicaSet({ members: 1 });
       onTestFinished(() => set.close());
@@ -207,7 +207,7 @@ describe.skipIf(leavesOut("mongodb"))("every promise is kept", () => {
     }, USUAL);
   });
 
-  test("while values of 15 MiB are replaced by others", timeLimit(120_000), async () => {
+  test("while values of 15 MiB are replaced by others", timeLimit(60_000), async () => {
     await judgeRounds(async () => {
       const { uri } = await testDatabase();
       const address = await startServer(uri);

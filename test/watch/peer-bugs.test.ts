@@ -268,7 +268,6 @@ describe("over one server that reads little history at a time", () => {
     changes = 0;
     const herd = Array.from({ length: 100 }, () => watch({ key, resumeToken: token }));
     for (const stream of herd) expect(await receives(stream, 1)).toEqual(liveEvents(first));
-    console.log(changes / history);
     expect(changes).toBeLessThan(25 * history);
   });
 });

@@ -11,11 +11,11 @@ const KILLS = 3;
 
 buildBeforeTests();
 
-test("every promise is kept", timeLimit(30_000), async () => {
+test("every promise is kept", timeLimit(10_000), async () => {
   await judgeRounds(async () => ({ servers: [(await startOver(await openLmdb())).address] }), USUAL);
 });
 
-test("every promise is kept where watchers can hold little", timeLimit(60_000), async () => {
+test("every promise is kept where watchers can hold little", timeLimit(10_000), async () => {
   const limits = { queueBytes: 20_000, queueChanges: 8, totalBytes: 200_000, catchUps: 2 };
   await judgeRounds(async () => {
     const server = await startOver(await openLmdb(), { limits, stallMs: 1000 });
@@ -30,7 +30,7 @@ test("every promise is kept where watchers can hold little", timeLimit(60_000), 
   }, [...USUAL, "ended RESOURCE_EXHAUSTED", "resumed from an end"]);
 });
 
-test("every promise is kept while the server is killed and started again", timeLimit(60_000), async () => {
+test("every promise is kept while the server is killed and started again", timeLimit(40_000), async () => {
   await judgeRounds(async () => {
     const server = await RestartableServer.start(`lmdb:${tempDir()}`);
     return {

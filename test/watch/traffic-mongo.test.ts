@@ -22,7 +22,7 @@ describe.skipIf(leavesOut("mongodb"))("over MongoDB", () => {
   test.each([
     ["one server", 1],
     ["two servers", 2],
-  ])("every promise is kept by %s", timeLimit(60_000), async (_, count) => {
+  ])("every promise is kept by %s", timeLimit(10_000), async (_, count) => {
     await judgeRounds(async () => {
       const { uri } = await testDatabase();
       return {
@@ -35,7 +35,7 @@ describe.skipIf(leavesOut("mongodb"))("over MongoDB", () => {
 
 describe.skipIf(leavesOut("mongodb") || leavesOut("fiftyone"))("beside FiftyOne", () => {
   test("every promise is kept by two servers", {
-    timeout: SETUP_LIMIT_MS + timeLimit(60_000).timeout,
+    timeout: SETUP_LIMIT_MS + timeLimit(10_000).timeout,
   }, async () => {
     await judgeRounds(
       async (seed) => {

@@ -71,10 +71,20 @@ function namesDatabase(uri: string): boolean {
 
 function parse(uri: string, options: MongoClientOptions): MongoClient {
   try {
-    return new MongoClient(uri, options);
+    return mendTopologyVersions(new MongoClient(uri, options));
   } catch (error) {
     throw invalid(detailOf(error, uri));
   }
+}
+
+/**
+ * When a command with a raw reply is refused, as at an election, driver 7.9.0 keeps bytes where the topology version of
+ * the server should be, and its next comparison of versions throws a TypeError.
+ */
+function mendTopologyVersions(client: MongoClient): MongoClient {
+  return client.on("serverDescriptionChanged", ({ newDescription }) => {
+    if (Buffer.isBuffer(newDescription.topologyVersion)) newDescription.topologyVersion = null;
+  });
 }
 
 function invalid(problem: string): StoreError {

@@ -51,7 +51,7 @@ function versionName(document: SeenDocument | Put): string {
 }
 
 /** What an event has in common with the same event in another stream: what every encoding sends. */
-export function eventName({ type, document, commitTime }: SeenEvent): string {
+function eventName({ type, document, commitTime }: SeenEvent): string {
   return `${type} ${placeName(document)} ${document.version?.etag ?? commitTime}`;
 }
 
@@ -113,8 +113,7 @@ export function selects(request: WatchRequest, { datasetId, storeName, key }: Pl
   return request.key === undefined ? key.startsWith(request.keyPrefix) : request.key === key;
 }
 
-/** Whether a watcher is to get events of a type. */
-export function wants({ types }: WatchRequest, type: EventType): boolean {
+function wants({ types }: WatchRequest, type: EventType): boolean {
   return types.length === 0 || types.includes(type);
 }
 

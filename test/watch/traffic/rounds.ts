@@ -2,15 +2,15 @@ import { expect } from "vitest";
 import { readSeed, seedText } from "../../race/random.js";
 import { checkAll } from "../checkers/check-all.js";
 import { Coverage, type Happened } from "./coverage.js";
-import { runTraffic, type TrafficOptions } from "./run-traffic.js";
+import { MOST_EXTRA_MS, runTraffic, type TrafficOptions } from "./run-traffic.js";
 
 /** How many runs each test makes, with seeds of their own. */
-export const ROUNDS = Number(process.env["EXECUTION_STORE_TEST_WATCH_ROUNDS"] ?? 1);
+const ROUNDS = Number(process.env["EXECUTION_STORE_TEST_WATCH_ROUNDS"] ?? 1);
 /** How long the traffic of a run lasts, in ms. */
-export const DURATION_MS = 1000 * Number(process.env["EXECUTION_STORE_TEST_WATCH_SECONDS"] ?? 5);
-/** How long a test of all rounds may take, in ms, if a round takes so much longer than its traffic. */
+const DURATION_MS = 1000 * Number(process.env["EXECUTION_STORE_TEST_WATCH_SECONDS"] ?? 4);
+/** How long a test of all rounds may take, in ms, if preparations and disturbances take so long in each. */
 export function timeLimit(extraMs: number): { readonly timeout: number } {
-  return { timeout: ROUNDS * (DURATION_MS + extraMs) };
+  return { timeout: ROUNDS * (DURATION_MS + MOST_EXTRA_MS + extraMs) };
 }
 
 /** How many writes a run has at least, if it can have them in a longer time. */

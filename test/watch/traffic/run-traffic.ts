@@ -2,8 +2,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "@grpc/grpc-js";
 import { ExecutionStoreService } from "../../../src/client/service.js";
 import { Choices } from "../../race/random.js";
+import { gapAtStart, gapsBehindStart } from "../checkers/gaps.js";
 import type { Allowances, LiveDocument, RecordedHistory, Stream } from "../checkers/history.js";
-import { eventName, liveEvents, selects, wants } from "../checkers/reference.js";
+import { snapshotExact } from "../checkers/snapshot-exact.js";
+import { openAudits } from "./audit.js";
 import type { Happened } from "./coverage.js";
 import { RandomWatcher } from "./random-watcher.js";
 import { RandomWriter, type WriterOptions } from "./random-writer.js";
@@ -17,8 +19,10 @@ import { CONTEXTS, STORES } from "./world.js";
 const SOON_MS = 60_000;
 /** How much longer writers may go on until enough has happened, in ms. */
 const MORE_MS = 20_000;
-/** How long to wait for what is still to come, in ms. */
+/** How long to wait for each of the things that are still to come, in ms. */
 const SETTLE_MS = 20_000;
+/** How much longer than its traffic a run may take, in ms. */
+export const MOST_EXTRA_MS = MORE_MS + 3 * SETTLE_MS;
 
 /** What a run is. */
 export interface TrafficOptions {
@@ -82,7 +86,11 @@ export async function runTraffic(options: TrafficOptions): Promise<Run> {
     const time = Promise.all([pass(options, recorder, reference), options.disturb?.(recorder)]);
     await Promise.race([time, working, reference.run()]).finally(() => (state.running = false));
     await working;
-    return { recorder, history: await finish(options, recorder, services, reference, watchers) };
+    const history = await finish(options, recorder, services, reference, () => [
+      ...watchers.flatMap(({ last }) => last ?? []),
+      ...openAudits(recorder, open(), new Choices(seed)),
+    ]);
+    return { recorder, history };
   } finally {
     state.running = false;
     reference.stop();
@@ -120,7 +128,7 @@ async function finish(
   recorder: Recorder,
   services: readonly ExecutionStoreService[],
   reference: ReferenceWatcher,
-  watchers: readonly RandomWatcher[],
+  openStreams: () => readonly Stream[],
 ): Promise<RecordedHistory> {
   const [service] = services;
   if (service === undefined) throw new Error("there is no server");
@@ -131,26 +139,27 @@ async function finish(
   );
   const [last] = (await writeLast(recorder, service)) ?? [];
   await comes(() => reference.documents.some(({ version }) => version.etag === last?.version?.etag));
-  const settledAt = now();
-  await comes(() => watchers.every(({ last: stream }) => hasCaughtUp(stream, reference, settledAt)));
   const remaining = await everything(service);
-  return {
+  const recorded = (streams: readonly Stream[]): RecordedHistory => ({
     puts: recorder.puts,
     removals: recorder.removals,
     reads: recorder.reads,
-    streams: recorder.streams,
+    streams,
     reference: reference.streams,
     remaining,
     endedAt: now(),
     disturbances: recorder.disturbances,
     allowed,
-  };
+  });
+  const open = openStreams();
+  await comes(() => haveCaughtUp(recorded(open.filter(({ end }) => end === undefined))));
+  return recorded(recorder.streams);
 }
 
 /** Whether something holds in time. */
 async function comes(holds: () => boolean): Promise<boolean> {
   const deadline = now() + SETTLE_MS;
-  while (!holds() && now() < deadline) await delay(50);
+  while (!holds() && now() < deadline) await delay(100);
   return holds();
 }
 
@@ -164,17 +173,15 @@ function writeLast(recorder: Recorder, service: ExecutionStoreService): ReturnTy
   });
 }
 
-/** Whether a stream has the last event that is for it or, if that was before it, has told where it is. */
-function hasCaughtUp(stream: Stream | undefined, reference: ReferenceWatcher, settledAt: number): boolean {
-  if (stream === undefined || stream.end !== undefined) return true;
-  const { request, messages } = stream;
-  const last = reference.events.findLast(
-    ({ type, document }) => selects(request, document) && wants(request, type),
+/** Whether all streams, which are open, have got all that they are to get. */
+function haveCaughtUp(history: RecordedHistory): boolean {
+  if (history.streams.some(({ messages }) => messages.length === 0)) return false;
+  const gaps = history.streams.flatMap((stream) =>
+    stream.request.snapshot
+      ? gapsBehindStart(history, stream)
+      : [...gapAtStart(history, stream), ...gapsBehindStart(history, stream)],
   );
-  if (last !== undefined && liveEvents(stream).some((event) => eventName(event) === eventName(last)))
-    return true;
-  const late = settledAt + 2 * (messages[0]?.intervalMs ?? 0);
-  return messages.some(({ kind, receivedAt }) => kind === "progress" && receivedAt > late);
+  return gaps.length === 0 && snapshotExact(history).length === 0;
 }
 
 /** All documents that are there. */
