@@ -1,10 +1,13 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { takeSnapshot } from "../../src/engines/lmdb/change-snapshot.js";
+import { openLmdbEngine } from "../../src/engines/lmdb/engine.js";
+import { toValueBson } from "../../src/value/plain.js";
 import { tempDir } from "../support/temp-dir.js";
 import { until } from "../support/until.js";
 import { openParts } from "./lmdb-parts.js";
 
 const EVERYTHING = { datasetId: undefined, storeName: undefined, key: undefined, keyPrefix: "" };
+const COLLECTION = "execution_store";
 const LIMITS = { wholeMs: 60_000, idleMs: 60_000 };
 /** As many as there may be at a time. */
 const MOST = 16;
@@ -134,6 +137,32 @@ describe("a snapshot", () => {
       return value === undefined || !expected.equals(value);
     });
     expect(wrong).toEqual([]);
+  });
+
+  test("of many stores of few keys lets others have their turn", async () => {
+    const engine = await openLmdbEngine({ path: tempDir(), collections: [COLLECTION] });
+    onTestFinished(() => engine.close());
+    const scope = { collection: COLLECTION, datasetId: "" };
+    const value = toValueBson("value");
+    for (let store = 0; store < 100; store += 1) {
+      const entries = Array.from({ length: 100 }, (_, key) => ({
+        key: `key-${key}`,
+        value,
+        ttlMs: undefined,
+        policy: "persist" as const,
+      }));
+      await engine.batchSetKeys(scope, `store-${store}`, entries);
+    }
+    let turns = 0;
+    let timer = setImmediate(function next() {
+      turns += 1;
+      timer = setImmediate(next);
+    });
+    onTestFinished(() => clearImmediate(timer));
+    const snapshot = await engine.changes(COLLECTION).snapshot({ ...EVERYTHING, keyPrefix: "key" }, true);
+    const before = turns;
+    expect(await readOn(snapshot.pages())).toBe(10_000);
+    expect(turns - before).toBeGreaterThan(8);
   });
 
   test("is given up as soon as the database begins to close", async () => {

@@ -1,4 +1,4 @@
-import type { Document } from "mongodb";
+import type { Collection, Document, MongoClient } from "mongodb";
 import { describe, expect, it } from "vitest";
 import { leavesOut } from "../support/left-out.js";
 import { startStandalone } from "../support/mongodb/replica-set.js";
@@ -18,6 +18,12 @@ const LOST = {
   reason: "HISTORY_LOST",
   message: expect.stringMatching(/snapshot/) as string,
 };
+
+/** How many the server has open, in use or not. */
+async function openChangeStreams(client: MongoClient, documents: Collection): Promise<number> {
+  const stages = [{ $currentOp: { idleCursors: true } }, { $match: { ns: documents.namespace } }];
+  return (await client.db("admin").aggregate(stages).toArray()).length;
+}
 
 const ENDS: Readonly<Record<string, (watched: WatchedCollection) => Promise<unknown>>> = {
   "the collection is dropped": ({ documents }) => documents.drop(),
@@ -60,6 +66,31 @@ describe.skipIf(leavesOut("mongodb"))("a history ends", () => {
       }
     });
   }
+
+  it.each(["auto", "off"] as const)(
+    "while a watch begins, which begins with the next (images: %s)",
+    async (images) => {
+      const { uri, client, documents } = await openWatched({ images });
+      for (let round = 0; round < 12; round += 1) {
+        const watched = await openWatched({ uri, images });
+        await documents.insertOne(keyDocument("key"));
+        const points = [now(watched, false)];
+        for (let drop = 0; drop < 3; drop += 1) {
+          await documents.drop();
+          points.push(now(watched, false));
+        }
+        const [first] = await Promise.all(points);
+        expect(first).toMatchObject({ history: expect.stringMatching(/^[0-9a-f]{32}$/) as string });
+        if (images === "auto")
+          expect(watched.events.filter((event) => JSON.stringify(event).includes("keeps no"))).toEqual([]);
+        await watched.closeWatch();
+      }
+      await until(
+        async () => (await openChangeStreams(client, documents)) === 0,
+        "the server has no cursor of it any more",
+      );
+    },
+  );
 
   it("where somebody switches the images off, and they are on again with the next watch", async () => {
     const watched = await openWatched();
@@ -119,15 +150,39 @@ describe.skipIf(leavesOut("mongodb"))("a reader", () => {
     const reading = follow(source, start);
     await documents.insertOne(keyDocument("a"));
     await until(() => reading.events.length === 1, "the reader has it");
-    const cursors = async (): Promise<number> => {
-      const stages = [{ $currentOp: { idleCursors: true } }, { $match: { ns: documents.namespace } }];
-      return (await client.db("admin").aggregate(stages).toArray()).length;
-    };
-    expect(await cursors()).toBeGreaterThan(0);
+    expect(await openChangeStreams(client, documents)).toBeGreaterThan(0);
     reading.stop();
-    await until(async () => (await cursors()) === 0, "the server has no cursor of it any more");
+    await until(
+      async () => (await openChangeStreams(client, documents)) === 0,
+      "the server has no cursor of it any more",
+    );
     await documents.insertOne(keyDocument("b"));
     expect(told(await eventsAfter(watched, start))).toEqual(["jobs/a: created", "jobs/b: created"]);
+  });
+
+  it("leaves nothing open on the server when the engine closes, wherever it is", async () => {
+    const { uri, client, documents } = await openWatched();
+    for (let round = 0; round < 30; round += 1) {
+      const watched = await openWatched({ uri });
+      const start = await now(watched);
+      // It catches up, and the stream that all share has just been asked for.
+      const reading = follow(watched.source, start);
+      for (let turn = 0; turn < round % 10; turn += 1) await new Promise(setImmediate);
+      await watched.closeWatch();
+      expect(await reading.ended).toMatchObject({ reason: "SHUTTING_DOWN" });
+    }
+    await until(
+      async () => (await openChangeStreams(client, documents)) === 0,
+      "the server has no cursor of it any more",
+    );
+  });
+
+  it("hears of a place that nobody was ever given that it is lost", async () => {
+    const watched = await openWatched();
+    const { history } = await now(watched);
+    for (const position of ["0000000000000001", "000000000000000100", "00000000000000012B022C0100296E04"]) {
+      expect(await follow(watched.source, { history, position }).ended, position).toMatchObject(LOST);
+    }
   });
 
   it("finds the place that a quiet history has, soon", async () => {

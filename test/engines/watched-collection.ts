@@ -1,7 +1,11 @@
 import { type Collection, type Document, MongoClient } from "mongodb";
 import { onTestFinished } from "vitest";
 import { openCollection } from "../../src/engines/mongo/collection.js";
-import { createMongoConnection, type MongoEvent } from "../../src/engines/mongo/connection.js";
+import {
+  createMongoConnection,
+  type MongoConnection,
+  type MongoEvent,
+} from "../../src/engines/mongo/connection.js";
 import { ensureIndexes } from "../../src/engines/mongo/indexes.js";
 import type { ImagesOption } from "../../src/engines/mongo/watch/images.js";
 import { createSource } from "../../src/engines/mongo/watch/source.js";
@@ -14,6 +18,10 @@ import { testDatabase } from "../support/mongodb/test-database.js";
 export interface WatchedCollection {
   readonly uri: string;
   readonly source: ChangeSource;
+  /** The connection of calls. */
+  readonly connection: MongoConnection;
+  /** Closes the source and its connection, as closing an engine does. */
+  readonly closeWatch: () => Promise<void>;
   /** The same collection through a driver of its own, with FiftyOne's indexes. */
   readonly documents: Collection;
   readonly client: MongoClient;
@@ -52,11 +60,14 @@ export async function openWatched({
     onEvent,
     ...(idleMs !== undefined && { idleMs }),
   });
-  onTestFinished(async () => {
+  const closeWatch = async (): Promise<void> => {
     source.close();
-    await Promise.all([watchConnection.close(), connection.close(), client.close()]);
+    await watchConnection.close();
+  };
+  onTestFinished(async () => {
+    await Promise.all([closeWatch(), connection.close(), client.close()]);
   });
-  return { uri, source, documents: client.db().collection("keys"), client, events };
+  return { uri, source, connection, closeWatch, documents: client.db().collection("keys"), client, events };
 }
 
 /** An event with its documents read. */

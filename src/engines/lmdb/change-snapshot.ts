@@ -173,7 +173,7 @@ async function* readRecords(reading: Reading): AsyncGenerator<readonly LiveRecor
           .filter(({ at, record }) => isLive(record, hold.now) && !isStoreDocument(at));
         const last = entries.at(-1);
         from = last === undefined || entries.length < CHUNK ? undefined : after(last.key);
-        if (from !== undefined) await turns.rest();
+        await turns.rest();
       }
     }
   }

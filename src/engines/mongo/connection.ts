@@ -255,6 +255,7 @@ class Connection implements MongoConnection {
     this.#open = false;
     this.#closed.abort(closing("read", "NOT_APPLIED"));
     this.#watch.close();
+    this.#reigns.close();
     this.#queue.clear();
     // The driver takes leave of the sessions, and waits for a server that may be gone.
     await Promise.race([this.client.close(), delay(CLOSE_WITHIN_MS, undefined, { ref: false })]);

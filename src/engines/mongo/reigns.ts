@@ -23,6 +23,7 @@ export class Reigns {
   readonly #watch: TopologyWatch;
   readonly #confirm: (signal: AbortSignal) => Promise<void>;
   #current: Reign;
+  readonly #closed = new AbortController();
 
   /** @param confirm asks the primary for a read that nobody but a primary can answer */
   constructor(watch: TopologyWatch, confirm: (signal: AbortSignal) => Promise<void>) {
@@ -54,18 +55,24 @@ export class Reigns {
     return reign.confirmation;
   }
 
+  /** Primaries are not asked any more. */
+  close(): void {
+    this.#closed.abort(new MongoNetworkError("the connection was closed"));
+  }
+
   async #confirmReign(reign: Reign): Promise<void> {
     const giveUp = performance.now() + CONFIRM_WITHIN_MS;
     const { signal } = reign.over;
+    const closed = this.#closed.signal;
     for (;;) {
       try {
         await untilAborted(this.#confirm(signal), signal);
         reign.confirmed = true;
         return;
       } catch (error) {
-        if (signal.aborted || performance.now() > giveUp) throw error;
+        if (signal.aborted || closed.aborted || performance.now() > giveUp) throw error;
       }
-      await delay(PAUSE_MS);
+      await delay(PAUSE_MS, undefined, { ref: false, signal: closed });
     }
   }
 

@@ -1,16 +1,20 @@
 import type { ClientSession, Long } from "mongodb";
 import type { Position } from "../../../store/changes.js";
 import type { MongoConnection } from "../connection.js";
-import { type CursorLimits, sendForCursor } from "./cursor-command.js";
+import { sendForCursor } from "./cursor-command.js";
 import type { CursorReply } from "./cursor-reply.js";
 import { positionOf, startBehind } from "./position.js";
 import { type RawEvent, rawEventOf } from "./raw-event.js";
+import { type CommandLimits, sendCommand } from "./send-command.js";
 import type { ChangeView } from "./view.js";
+import type { WatchConnection } from "./watch-connection.js";
 
 /** How long the server waits for a change before it says that there is none, in ms. */
 const AWAIT_MS = 1_000;
 /** Events in one reply. */
 const BATCH = 500;
+/** How long the server may take to let go of a stream, in ms. */
+const CLOSE_WITHIN_MS = 5_000;
 
 /** What a change stream sends at once. */
 export interface StreamReply {
@@ -26,6 +30,8 @@ export interface StreamReply {
 /** Where changes are read. */
 export interface StreamSubject {
   readonly connection: MongoConnection;
+  /** Hears of what is let go of, so that closing can wait for it. */
+  readonly closings: Pick<WatchConnection, "awaitAtClose">;
   readonly collection: string;
   readonly view: ChangeView;
 }
@@ -33,8 +39,8 @@ export interface StreamSubject {
 /** An open change stream. */
 export interface ChangeStream {
   /** The next reply, empty or not; the server answers at least every second. */
-  next(limits: CursorLimits): Promise<StreamReply>;
-  /** Lets go of it. */
+  next(limits: CommandLimits): Promise<StreamReply>;
+  /** Lets go of it, here and on the server. */
   close(): void;
 }
 
@@ -45,7 +51,7 @@ export interface ChangeStream {
 export async function openChangeStream(
   subject: StreamSubject,
   position: Position,
-  limits: CursorLimits,
+  limits: CommandLimits,
 ): Promise<ChangeStream> {
   const { connection, collection, view } = subject;
   const command = {
@@ -59,7 +65,8 @@ export async function openChangeStream(
     const first = await sendForCursor(connection, command, session, limits);
     return new OpenStream(subject, session, first);
   } catch (error) {
-    void session.endSession();
+    // If it was given up here, the server may have opened it all the same.
+    letGo(subject, session);
     throw error;
   }
 }
@@ -78,7 +85,7 @@ class OpenStream implements ChangeStream {
     this.#first = first;
   }
 
-  async next(limits: CursorLimits): Promise<StreamReply> {
+  async next(limits: CommandLimits): Promise<StreamReply> {
     const reply = this.#first ?? (await this.#more(limits));
     this.#first = undefined;
     this.#ended = reply.id.isZero();
@@ -88,25 +95,32 @@ class OpenStream implements ChangeStream {
     return { events, position: position ?? "", bytes: reply.bytes, ended: this.#ended };
   }
 
-  #more(limits: CursorLimits): Promise<CursorReply> {
+  #more(limits: CommandLimits): Promise<CursorReply> {
     const { connection, collection } = this.#subject;
     const command = { getMore: this.#id, collection, batchSize: BATCH, maxTimeMS: AWAIT_MS };
     return sendForCursor(connection, command, this.#session, limits);
   }
 
   close(): void {
-    void this.#close();
+    if (this.#ended) void this.#session.endSession();
+    else letGo(this.#subject, this.#session);
   }
+}
 
-  async #close(): Promise<void> {
-    const { connection, collection } = this.#subject;
-    const options = { session: this.#session };
+/** Has the server close what a session has open, and ends the session. */
+function letGo({ connection, closings }: StreamSubject, session: ClientSession): void {
+  const { id } = session;
+  const close = async (): Promise<void> => {
     try {
-      if (!this.#ended)
-        await connection.db.command({ killCursors: collection, cursors: [this.#id] }, options);
-      await this.#session.endSession();
+      // It has none if nothing was sent.
+      if (id === undefined) return;
+      const command = { killSessions: [id] };
+      await sendCommand(connection, command, {}, { silenceMs: CLOSE_WITHIN_MS });
     } catch {
       // The server has lost it, or will find out by itself that nobody asks any more.
+    } finally {
+      await session.endSession();
     }
-  }
+  };
+  closings.awaitAtClose(close());
 }

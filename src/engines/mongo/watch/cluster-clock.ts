@@ -3,7 +3,7 @@ import type { CallOptions } from "../../../store/engine.js";
 import type { Limits, MongoConnection } from "../connection.js";
 import { untilAborted } from "../until-aborted.js";
 import { operationTimeOf } from "./cursor-reply.js";
-import { type ClusterTime, clusterTimeOf } from "./position.js";
+import { type ClusterTime, clusterTimeOf, timestampOf } from "./position.js";
 
 /** The times by which the deployment orders its writes. */
 export class ClusterClock {
@@ -39,7 +39,16 @@ export class ClusterClock {
    */
   advance(options: CallOptions | undefined): Promise<ClusterTime> {
     if (this.#connection.sharded) return this.now(options);
-    return this.#connection.run(options, "read", (limits) => this.#ask("linearizable", limits));
+    return this.#connection.run(options, "read", (limits) => this.#ask({ level: "linearizable" }, limits));
+  }
+
+  /** A time at or after all that the primary has written when it is called, acknowledged or not; once a majority has it. */
+  latestWrite(options: CallOptions | undefined): Promise<ClusterTime> {
+    return this.#connection.run(options, "read", async (limits) => {
+      const time = await this.#ask({ level: "local" }, limits);
+      await this.#ask({ level: "majority", afterClusterTime: timestampOf(time) }, limits);
+      return time;
+    });
   }
 
   async #askNext(): Promise<ClusterTime> {
@@ -51,18 +60,18 @@ export class ClusterClock {
 
   /** Through mongos, the first question hears of the times of all shards, and the second one tells them of the latest. */
   async #askAll(limits: Limits): Promise<ClusterTime> {
-    const time = await this.#ask("majority", limits);
-    if (this.#connection.sharded) await this.#ask("majority", limits);
+    const time = await this.#ask({ level: "majority" }, limits);
+    if (this.#connection.sharded) await this.#ask({ level: "majority" }, limits);
     return time;
   }
 
-  async #ask(level: "majority" | "linearizable", { maxTimeMS }: Limits): Promise<ClusterTime> {
+  async #ask(readConcern: Document, { maxTimeMS }: Limits): Promise<ClusterTime> {
     const { db, lost, sharded } = this.#connection;
     const command = {
       find: this.#collection,
       filter: { _id: new ObjectId() },
       limit: 1,
-      readConcern: { level },
+      readConcern,
       maxTimeMS,
     };
     const reply = await untilAborted(db.command(command, { signal: lost }), lost);

@@ -2,11 +2,12 @@ import { damaged } from "../../../value/bson-bytes.js";
 import { documentOf, type Element, fieldNames, fieldsOf, itemsOf } from "../bson-document.js";
 import type { MongoConnection } from "../connection.js";
 import { type RawDocument, splitDocument, textOf } from "../record.js";
-import { type CursorLimits, sendForCursor } from "./cursor-command.js";
+import { sendForCursor } from "./cursor-command.js";
 import { type ClusterTime, timestampOf } from "./position.js";
+import type { CommandLimits } from "./send-command.js";
 
-/** Documents in one reply. */
-const BATCH = 5_000;
+/** Documents in one reply, which is gone through at one go while others wait. */
+const BATCH = 1_000;
 
 const DELTA_FIELDS = fieldNames("updatedFields", "removedFields");
 
@@ -43,7 +44,7 @@ export async function readDocumentMap(
   connection: MongoConnection,
   collection: string,
   time: ClusterTime,
-  limits: CursorLimits,
+  limits: CommandLimits,
 ): Promise<DocumentMap> {
   const map = new DocumentMap();
   const session = connection.client.startSession({ causalConsistency: false });

@@ -1,7 +1,7 @@
 import type { Document } from "mongodb";
 import type { MongoConnection, MongoEvent } from "../connection.js";
 import { CODES, serverCode, translate } from "../errors.js";
-import { untilAborted } from "../until-aborted.js";
+import { sendCommand } from "./send-command.js";
 import { watchRefused } from "./stream-errors.js";
 
 /** Whether the engine may have MongoDB keep the documents before and after each change. */
@@ -26,6 +26,8 @@ export interface ImagesSubject {
 const IMAGES: Document = { changeStreamPreAndPostImages: { enabled: true } };
 /** While it waits for others to let go of the collection, new calls wait behind it. In ms. */
 const LOCK_WITHIN_MS = 3_000;
+/** How long the server may be silent, in ms. */
+const SILENCE_MS = 10_000;
 const NAMESPACE_EXISTS = 48;
 const INVALID_OPTIONS = 72;
 
@@ -47,13 +49,33 @@ export async function prepareCollection(subject: ImagesSubject): Promise<Collect
   }
 }
 
-async function find({ connection, collection }: ImagesSubject): Promise<CollectionState | undefined> {
-  const { db, lost } = connection;
-  const listed = db.listCollections({ name: collection }, { nameOnly: false, signal: lost }).toArray();
-  const [found] = await untilAborted(listed, lost);
-  const id = found?.info?.uuid;
+/**
+ * Whether a collection is still the same, as watching needs to know it.
+ *
+ * @throws StoreError, translated
+ */
+export async function isUnchanged(
+  subject: Pick<ImagesSubject, "connection" | "collection">,
+  state: CollectionState,
+): Promise<boolean> {
+  try {
+    const found = await find(subject);
+    return found?.id === state.id && found.hasImages === state.hasImages;
+  } catch (error) {
+    throw translate(error, "read");
+  }
+}
+
+async function find({
+  connection,
+  collection,
+}: Pick<ImagesSubject, "connection" | "collection">): Promise<CollectionState | undefined> {
+  const command = { listCollections: 1, filter: { name: collection } };
+  const reply = await sendCommand(connection, command, {}, { silenceMs: SILENCE_MS });
+  const [found] = reply["cursor"].firstBatch as readonly Document[];
+  const id = found?.["info"]?.uuid;
   if (found === undefined || id === undefined) return undefined;
-  const images: unknown = found.options?.["changeStreamPreAndPostImages"]?.enabled;
+  const images: unknown = found["options"]?.["changeStreamPreAndPostImages"]?.enabled;
   return { id: id.toString("hex"), hasImages: images === true };
 }
 
@@ -81,13 +103,13 @@ async function switchOn({ connection, collection, onEvent }: ImagesSubject): Pro
 
 /** Sends a command; answers the code of an error that is one of those. */
 async function sendExpecting(
-  { db, lost }: MongoConnection,
+  connection: MongoConnection,
   command: Document,
   ...expected: readonly number[]
 ): Promise<number | undefined> {
   try {
     const sent = { ...command, writeConcern: { w: "majority" }, maxTimeMS: LOCK_WITHIN_MS };
-    await untilAborted(db.command(sent, { signal: lost }), lost);
+    await sendCommand(connection, sent, {}, { silenceMs: SILENCE_MS });
     return undefined;
   } catch (error) {
     const code = serverCode(error);

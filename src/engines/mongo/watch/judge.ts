@@ -19,8 +19,10 @@ export interface Verdict {
   readonly commitTime: number;
 }
 
-/** How long a write of ours may take, in ms: an `updated_at` from longer ago is not the time of the write. */
-const LONGEST_WRITE_MS = 40_000;
+/** How long a write of ours takes at most, mostly, in ms: an `updated_at` from longer ago is of another's slow clock. */
+const LONGEST_WRITE_MS = 5_000;
+/** The same where the expiry stays as it was, as FiftyOne leaves it: then the document had expired, more likely. */
+const LONGEST_KEEPING_MS = 2_000;
 
 /**
  * What a change of a document is to those who watch keys: nothing, if it is none of a key's; one thing; or two, where
@@ -44,8 +46,8 @@ function keyPlaceOf(raw: RawDocument | undefined): Place | undefined {
   return place?.key === STORE_KEY ? undefined : place;
 }
 
-function judgeCreation(place: Place, transition: Transition): Verdict {
-  return { place, types: ["created"], commitTime: writtenAt(transition) };
+function judgeCreation(place: Place, { wallTime }: Transition): Verdict {
+  return { place, types: ["created"], commitTime: wallTime };
 }
 
 function judgeRemoval(place: Place, { before, wallTime }: Transition): Verdict {
@@ -54,25 +56,29 @@ function judgeRemoval(place: Place, { before, wallTime }: Transition): Verdict {
 }
 
 function judgeOverwriting(place: Place, transition: Transition): readonly Verdict[] {
-  const { before, after } = transition;
+  const { before, after, wallTime } = transition;
   const oldExpiry = timeOf(before?.expires_at) ?? Number.POSITIVE_INFINITY;
-  const newExpiry = timeOf(after?.expires_at) ?? Number.POSITIVE_INFINITY;
-  const commitTime = writtenAt(transition);
-  if (oldExpiry > commitTime || wasFoundLive(transition)) {
-    return [{ place, types: ["updated"], commitTime: Math.min(commitTime, oldExpiry - 1) }];
+  if (oldExpiry > wallTime) return [{ place, types: ["updated"], commitTime: wallTime }];
+  // It ended behind the expiry, and may have begun before it.
+  const keepsExpiry = same(before?.expires_at, after?.expires_at);
+  const begunAt = beginOf(transition, keepsExpiry ? LONGEST_KEEPING_MS : LONGEST_WRITE_MS);
+  if (oldExpiry > begunAt || wasFoundLive(transition)) {
+    return [{ place, types: ["updated"], commitTime: Math.min(begunAt, oldExpiry - 1) }];
   }
+  const newExpiry = timeOf(after?.expires_at) ?? Number.POSITIVE_INFINITY;
   // What another program does to an expired document leaves it expired: its removal is yet to come.
-  if (newExpiry <= commitTime) return [];
-  return [{ place, types: ["expired", "created"], commitTime }];
+  if (keepsExpiry || newExpiry <= begunAt) return [];
+  return [{ place, types: ["expired", "created"], commitTime: newExpiry > wallTime ? wallTime : begunAt }];
 }
 
 /**
- * When a version was written by the clock that its writer compared the expiry with: `$$NOW`, which is the `updated_at` of
- * our writes, is taken when a write begins, and the wall time when it ends. Another writer's may be any time.
+ * When a write began, by the clock that its writer compared the expiry with: `$$NOW`, which is the `updated_at` of our
+ * writes; the wall time is when it ended. Another writer's `updated_at` may be any time, and is not believed if it is from
+ * long ago.
  */
-function writtenAt({ before, after, wallTime }: Transition): number {
+function beginOf({ before, after, wallTime }: Transition, longestMs: number): number {
   const updatedAt = timeOf(after?.updated_at) ?? wallTime;
-  const isOfThisWrite = updatedAt <= wallTime && updatedAt >= wallTime - LONGEST_WRITE_MS;
+  const isOfThisWrite = updatedAt <= wallTime && updatedAt >= wallTime - longestMs;
   return isOfThisWrite && !same(before?.updated_at, after?.updated_at) ? updatedAt : wallTime;
 }
 

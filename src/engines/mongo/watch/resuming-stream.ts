@@ -1,10 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Position } from "../../../store/changes.js";
 import { historyLost } from "../../../store/errors.js";
-import { databaseUnreachable } from "../errors.js";
-import { openChangeStream, type StreamReply, type StreamSubject } from "./change-stream.js";
+import {
+  type ChangeStream,
+  openChangeStream,
+  type StreamReply,
+  type StreamSubject,
+} from "./change-stream.js";
 import { later } from "./position.js";
-import { endOf } from "./stream-errors.js";
+import { endOf, endOfOpening, streamLost } from "./stream-errors.js";
 
 /** How long a stream that was lost is opened again and again, in ms. */
 const PATIENCE_MS = 10_000;
@@ -35,10 +39,12 @@ export async function* resumingStream(
   let lostAt: number | undefined;
   let pauseMs = FIRST_PAUSE_MS;
   for (;;) {
-    const patience = lostAt === undefined ? silenceMs : lostAt + PATIENCE_MS - performance.now();
+    // The server may have much to go through before it answers, also when the stream is opened again.
+    const patience = silenceMs - (lostAt === undefined ? 0 : performance.now() - lostAt);
     const stream = openChangeStream(subject, position, { silenceMs: Math.max(1, patience), signal });
+    let open: ChangeStream | undefined;
     try {
-      const open = await stream;
+      open = await stream;
       for (;;) {
         const reply = await open.next({ silenceMs, signal });
         lostAt = undefined;
@@ -49,15 +55,12 @@ export async function* resumingStream(
       }
     } catch (error) {
       signal.throwIfAborted();
-      const end = endOf(error);
+      const end = open === undefined ? endOfOpening(error) : endOf(error);
       if (end !== undefined) throw end;
       lostAt ??= performance.now();
-      if (performance.now() - lostAt >= PATIENCE_MS) throw databaseUnreachable("read", "NOT_APPLIED", error);
+      if (performance.now() - lostAt >= PATIENCE_MS) throw streamLost(error);
     } finally {
-      stream.then(
-        (open) => open.close(),
-        () => undefined,
-      );
+      open?.close();
     }
     await delay(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());
     pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);

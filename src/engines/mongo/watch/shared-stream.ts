@@ -12,8 +12,8 @@ import { previousUnavailable } from "./stream-errors.js";
 
 /** How long the server may be silent at the end of the history, where it answers every second, in ms. */
 const SILENCE_MS = 15_000;
-/** The same before, where it may have much of the oplog to go through. */
-const CATCH_UP_SILENCE_MS = 60_000;
+/** The same before: it may have all of the oplog to go through, and answers only when it comes to a change or the end. */
+const CATCH_UP_SILENCE_MS = 15 * 60_000;
 /** How long the time of the history may stand still before a write of ours makes sure that it can go on, in ms. */
 const PUSH_AFTER_MS = 20_000;
 /** How long it may stand still at all, in ms: then no majority takes writes, whoever makes them. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import type { Document } from "mongodb";
 import type { ChangeSnapshot, Selector } from "../../../store/changes.js";
 import type { KeyDocument, Scope } from "../../../store/document.js";
@@ -5,33 +6,46 @@ import type { CallOptions } from "../../../store/engine.js";
 import { StoreError } from "../../../store/errors.js";
 import { MAX_PAGE_BYTES, STORE_KEY } from "../../../store/limits.js";
 import { split } from "../../../store/split.js";
+import type { CallQueue } from "../call-queue.js";
 import { databaseTime } from "../clock.js";
-import type { MongoCollection } from "../collection.js";
-import type { Limits } from "../connection.js";
-import { serverCode } from "../errors.js";
+import type { IndexHint, MongoCollection } from "../collection.js";
+import type { Limits, MongoConnection } from "../connection.js";
+import { CODES, closing, serverCode } from "../errors.js";
 import { datasetOf, LEAST_ID, prefixEnd, TEXT_KEY } from "../filters.js";
 import { keyDocumentOf, type Place, placeOf, type RawDocument, splitDocument, timeOf } from "../record.js";
 import { ofContext, ofStore, type Range } from "../selections.js";
 import { SizeGuess } from "../size-guess.js";
-import { untilAborted } from "../until-aborted.js";
 import type { ClusterClock } from "./cluster-clock.js";
-import { cursorReplyOf, RAW_REPLY } from "./cursor-reply.js";
+import { sendForCursor } from "./cursor-command.js";
+import type { CursorReply } from "./cursor-reply.js";
 import { type ClusterTime, positionAt, timestampOf } from "./position.js";
 
 /** The most documents of one reply. */
-const MOST_DOCUMENTS = 20_000;
+const MOST_DOCUMENTS = 1_000;
+/** How many of them are made ready at one go, while others wait. */
+const SLICE = 250;
+/** How long a write takes, mostly, from when it takes its time to when it has its place in the order of writes, in ms. */
+const UNDER_WAY_MS = 20;
 /** What a document takes besides its key and its value, in bytes, about. */
 const DOCUMENT_OVERHEAD_BYTES = 200;
 const PAGE = {
   bytes: MAX_PAGE_BYTES,
   bytesOf: ({ key, value }: KeyDocument) => DOCUMENT_OVERHEAD_BYTES + key.length + (value?.length ?? 0),
 };
+/** How long the answer of a server may take that has given a command up, in ms. */
+const ANSWER_MS = 5_000;
+/** Timers know no longer times. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** The server has forgotten what was there then: SnapshotTooOld, and SnapshotUnavailable. */
-const FORGOTTEN: ReadonlySet<number> = new Set([239, 246]);
+export const FORGOTTEN: ReadonlySet<number> = new Set([239, 246]);
 
 /** What to read. */
 export interface SnapshotOptions {
   readonly collection: MongoCollection;
+  /** The connection on which pages are read. */
+  readonly connection: MongoConnection;
+  /** Turns of those who read pages. */
+  readonly turns: CallQueue;
   readonly selector: Selector;
   readonly withValues: boolean;
   readonly clock: ClusterClock;
@@ -43,9 +57,12 @@ export interface SnapshotOptions {
 /** See ChangeSource.snapshot. Nothing is held between two pages but the place where the next one begins. */
 export async function openSnapshot(options: SnapshotOptions): Promise<ChangeSnapshot> {
   const { collection, clock, history, call } = options;
-  // First this: what was live then and is not there at the snapshot has an event before it, and not behind it.
   const now = await databaseTime(collection, call);
-  const time = await clock.now(call);
+  // What has expired by then is left out: writes that began before, and found it live, are to be part of the snapshot.
+  await delay(UNDER_WAY_MS, undefined, call?.signal && { signal: call.signal }).catch(() =>
+    call?.signal?.throwIfAborted(),
+  );
+  const time = await clock.latestWrite(call);
   const reading = new Reading(options, time, now);
   return {
     history,
@@ -97,53 +114,66 @@ class Reading {
         const raws = await this.#find(range, skip);
         if (raws.length === 0) break;
         const last = raws.findLast((raw) => placeOf(raw) !== undefined);
-        if (last !== undefined) return { documents: this.#shown(raws), last: placeOf(last) };
+        if (last !== undefined) return { documents: await this.#shown(raws), last: placeOf(last) };
         skip += raws.length;
       }
     }
     return { documents: [], last: undefined };
   }
 
-  #shown(raws: readonly RawDocument[]): KeyDocument[] {
-    const { withValues } = this.#options;
-    return raws.flatMap((raw) => {
+  async #shown(raws: readonly RawDocument[]): Promise<KeyDocument[]> {
+    const shown: KeyDocument[] = [];
+    for (const [index, raw] of raws.entries()) {
+      if (index > 0 && index % SLICE === 0) await nextTurn();
       const place = placeOf(raw);
       const expiresAt = timeOf(raw.expires_at) ?? Number.POSITIVE_INFINITY;
       const isShown = place !== undefined && place.key !== STORE_KEY && expiresAt > this.#now;
-      return isShown ? [keyDocumentOf(raw, place, withValues)] : [];
-    });
+      if (isShown) shown.push(keyDocumentOf(raw, place, this.#options.withValues));
+    }
+    return shown;
   }
 
   async #find({ filter, sort }: Range, skip: number): Promise<readonly RawDocument[]> {
-    const { collection, withValues, call } = this.#options;
+    const { collection, connection, turns, withValues, call } = this.#options;
     const limit = Math.min(this.#size.documentsIn(MAX_PAGE_BYTES), MOST_DOCUMENTS);
+    const command = {
+      find: collection.documents.collectionName,
+      filter,
+      sort,
+      skip,
+      limit,
+      singleBatch: true,
+      batchSize: limit,
+      ...(!withValues && { projection: { value: 0 } }),
+      readConcern: { level: "snapshot", atClusterTime: timestampOf(this.#time) },
+    };
+    if (!(await turns.enter(LONGEST_TIMER_MS, call?.signal))) throw closing("read", "NOT_APPLIED");
     try {
-      return await collection.connection.run(call, "read", async (limits) => {
-        const command = {
-          find: collection.documents.collectionName,
-          filter,
-          sort,
-          skip,
-          limit,
-          singleBatch: true,
-          batchSize: limit,
-          ...(!withValues && { projection: { value: 0 } }),
-          ...collection.listIndex,
-          readConcern: { level: "snapshot", atClusterTime: timestampOf(this.#time) },
-        };
-        const { documents, bytes } = await this.#send(command, limits);
-        this.#size.learn(bytes, documents.length);
-        return documents.map(splitDocument);
-      });
+      const send = (limits: Limits): Promise<CursorReply> => this.#send(command, limits);
+      const { documents, bytes } = await connection.run(call, "read", send);
+      this.#size.learn(bytes, documents.length);
+      return documents.map(splitDocument);
     } catch (error) {
       throw isForgotten(error) ? tooSlow() : error;
+    } finally {
+      turns.release();
     }
   }
 
-  async #send(command: Document, { maxTimeMS }: Limits) {
-    const { db, lost } = this.#options.collection.connection;
-    const reply = db.command({ ...command, maxTimeMS }, { ...RAW_REPLY, signal: lost });
-    return cursorReplyOf(await untilAborted(reply, lost));
+  async #send(command: Document, { maxTimeMS, signal }: Limits): Promise<CursorReply> {
+    const { collection, connection } = this.#options;
+    const limits = { silenceMs: maxTimeMS + ANSWER_MS, signal };
+    const send = (hint: IndexHint): Promise<CursorReply> =>
+      sendForCursor(connection, { ...command, ...hint, maxTimeMS }, undefined, limits);
+    const hint = collection.listIndex;
+    try {
+      return await send(hint);
+    } catch (error) {
+      if (hint.hint === undefined || serverCode(error) !== CODES.badValue) throw error;
+      // Somebody may have dropped the index.
+      collection.connection.hints.lose();
+      return await send({});
+    }
   }
 }
 

@@ -10,16 +10,16 @@ import type { CallOptions } from "../../../store/engine.js";
 import { CallQueue } from "../call-queue.js";
 import type { MongoCollection } from "../collection.js";
 import type { MongoConnection, MongoEvent } from "../connection.js";
-import { closing, databaseUnreachable } from "../errors.js";
+import { closing, databaseUnreachable, serverCode } from "../errors.js";
 import { untilAborted } from "../until-aborted.js";
 import { ClusterClock } from "./cluster-clock.js";
 import { readDocumentMap } from "./document-map.js";
-import { type ImagesOption, prepareCollection } from "./images.js";
+import { type ImagesOption, isUnchanged, prepareCollection } from "./images.js";
 import { lookupView } from "./lookup-view.js";
 import { type ClusterTime, positionAt } from "./position.js";
 import { SharedStream } from "./shared-stream.js";
-import { openSnapshot } from "./snapshot.js";
-import { endOf, previousUnavailable, replicaSetRequired } from "./stream-errors.js";
+import { FORGOTTEN, openSnapshot } from "./snapshot.js";
+import { endOf, previousUnavailable, replicaSetRequired, streamLost } from "./stream-errors.js";
 import { type ChangeView, IMAGES_VIEW } from "./view.js";
 import type { WatchConnection } from "./watch-connection.js";
 
@@ -30,6 +30,10 @@ const MAX_WAITING = 10_000;
 const IDLE_MS = 60_000;
 /** How long the server may be silent while all documents are read, in ms. */
 const MAP_SILENCE_MS = 30_000;
+/** How often the collection is looked at anew where somebody drops it meanwhile. */
+const MAX_LOOKS = 20;
+/** How many pages of snapshots are read at once; the others wait, however many. */
+const SNAPSHOT_PAGES = 4;
 
 /** What a source is made of. */
 export interface MongoSourceOptions {
@@ -56,6 +60,7 @@ class Source implements MongoSource {
   readonly #options: MongoSourceOptions;
   readonly #clock: ClusterClock;
   readonly #turns = new CallQueue(CATCHING_UP, MAX_WAITING);
+  readonly #pageTurns = new CallQueue(SNAPSHOT_PAGES, Number.POSITIVE_INFINITY);
   /** The stream that new readers share. */
   #stream: Promise<SharedStream> | undefined;
   #users = 0;
@@ -92,9 +97,11 @@ class Source implements MongoSource {
 
   snapshot(selector: Selector, withValues: boolean, options?: CallOptions): Promise<ChangeSnapshot> {
     // Taken while the stream is open, so that it has all that follows.
-    return this.#use(options?.signal, ({ history }) =>
+    return this.#use(options?.signal, async ({ history }) =>
       openSnapshot({
         collection: this.#options.collection,
+        connection: await this.#options.watchConnection.open(options?.signal),
+        turns: this.#pageTurns,
         selector,
         withValues,
         clock: this.#clock,
@@ -106,6 +113,7 @@ class Source implements MongoSource {
 
   close(): void {
     this.#closing.abort(closing("read", "NOT_APPLIED"));
+    this.#pageTurns.clear();
     clearTimeout(this.#idleTimer);
     this.#end();
   }
@@ -162,23 +170,30 @@ class Source implements MongoSource {
     const { connection, documents } = collection;
     if (!connection.replicated) throw replicaSetRequired();
     const own = await watchConnection.open(undefined);
-    const subject = { connection: own, collection: documents.collectionName };
-    await prepareCollection({ ...subject, images, onEvent });
-    // In this order: a collection that is dropped in between is found out by the stream, whatever is there then.
-    const time = await this.#clock.now(undefined);
-    const { id, hasImages } = await prepareCollection({ ...subject, images: "off", onEvent });
-    return new SharedStream({
-      subject: { ...subject, view: hasImages ? IMAGES_VIEW : await this.#lookUp(own, time) },
-      clock: this.#clock,
-      history: id,
-      start: positionAt(time),
-      turns: this.#turns,
-      onEnd,
-    });
+    const subject = { connection: own, closings: watchConnection, collection: documents.collectionName };
+    for (let look = 1; look <= MAX_LOOKS; look += 1) {
+      const state = await prepareCollection({ ...subject, images, onEvent });
+      // In this order: what happens to the collection from now on is found out by the stream.
+      const time = await this.#clock.now(undefined);
+      if (!(await isUnchanged(subject, state))) continue;
+      const view = state.hasImages ? IMAGES_VIEW : await this.#lookUp(own, time);
+      if (view === undefined) continue;
+      const start = positionAt(time);
+      const turns = this.#turns;
+      return new SharedStream({
+        subject: { ...subject, view },
+        clock: this.#clock,
+        history: state.id,
+        start,
+        turns,
+        onEnd,
+      });
+    }
+    throw databaseUnreachable("read", "NOT_APPLIED", new Error("the collection was dropped again and again"));
   }
 
-  /** The view of a collection without images. */
-  async #lookUp(connection: MongoConnection, time: ClusterTime): Promise<ChangeView> {
+  /** The view of a collection without images; undefined if the collection of that time is gone. */
+  async #lookUp(connection: MongoConnection, time: ClusterTime): Promise<ChangeView | undefined> {
     const { collection, onEvent } = this.#options;
     const name = collection.documents.collectionName;
     if (!this.#warned) {
@@ -194,7 +209,8 @@ class Source implements MongoSource {
     try {
       return lookupView(await readDocumentMap(connection, name, time, limits));
     } catch (error) {
-      throw endOf(error) ?? databaseUnreachable("read", "NOT_APPLIED", error);
+      if (FORGOTTEN.has(serverCode(error) ?? 0)) return undefined;
+      throw endOf(error) ?? streamLost(error);
     }
   }
 }

@@ -1,6 +1,6 @@
 import { MongoError } from "mongodb";
 import { historyLost, isStoreError, StoreError } from "../../../store/errors.js";
-import { CODES, isTransient, serverCode, translate } from "../errors.js";
+import { CODES, databaseUnreachable, isTransient, serverCode, translate } from "../errors.js";
 
 /** The place is not in the oplog: it was forgotten, or it is of another deployment. */
 const LOST: ReadonlySet<number> = new Set([9, 260, 280, 286]);
@@ -20,6 +20,18 @@ export function endOf(error: unknown): StoreError | undefined {
   const mayGoOn =
     isTransient(error) || (error instanceof MongoError && error.hasErrorLabel("ResumableChangeStreamError"));
   return mayGoOn ? undefined : translate(error, "read");
+}
+
+/** The same of an error of opening a stream behind a place: what the server does not understand then is the place. */
+export function endOfOpening(error: unknown): StoreError | undefined {
+  const end = endOf(error);
+  const isPlace = end?.reason === "INTERNAL" && serverCode(error) !== undefined;
+  return isPlace ? historyLost("MongoDB does not know the place") : end;
+}
+
+/** An error for those whose stream stays lost. */
+export function streamLost(error: unknown): StoreError {
+  return databaseUnreachable("read", "NOT_APPLIED", translate(error, "read").cause);
 }
 
 /** An error for those who watch a standalone. */
