@@ -77,7 +77,7 @@ export interface Selector {
 export interface ChangeSnapshot extends HistoryPoint {
   /**
    * Reads them once, by dataset id (none first), store and key, each in byte order of UTF-8, in pages that are not
-   * empty, of about 3 MiB or one document. Waits while the reader does not ask.
+   * empty, of 3 MiB at most or one document. Waits while the reader does not ask.
    *
    * @throws StoreError WATCH_TOO_SLOW if the reader takes so long that the snapshot cannot be kept any longer
    */
