@@ -5,18 +5,11 @@ see direct-load.ts. It ends when its standard input does.
 """
 
 import itertools
-import json
-import os
-import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from fiftyone_child import read_plan, serve
 
-with open(sys.argv[1], encoding="utf-8") as file:
-    plan = json.load(file)
-os.environ["FIFTYONE_DATABASE_URI"] = plan["uri"]
-os.environ["FIFTYONE_DATABASE_NAME"] = plan["database"]
-os.environ["FIFTYONE_DO_NOT_TRACK"] = "true"
+plan = read_plan()
 
 # pylint: disable=wrong-import-position
 from bson import ObjectId
@@ -76,32 +69,6 @@ def load(call, threads, seconds):
     return {"calls": sum(counts), "ms": 1000 * (time.monotonic() - start)}
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers a POST."""
-
-    def do_POST(self):  # pylint: disable=invalid-name
-        length = int(self.headers["Content-Length"])
-        request = json.loads(self.rfile.read(length))
-        answer = load(request["call"], request["atOnce"], request["ms"] / 1000)
-        body = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
-def end_with_input():
-    sys.stdin.read()
-    os._exit(0)
-
-
-threading.Thread(target=end_with_input, daemon=True).start()
-server = HTTPServer(("127.0.0.1", 0), Handler)
-address = f"127.0.0.1:{server.server_port}"
-print(
-    json.dumps({"msg": "serving", "addresses": [address]}), file=sys.stderr, flush=True
+serve(
+    lambda request: load(request["call"], request["atOnce"], request["ms"] / 1000)
 )
-server.serve_forever()

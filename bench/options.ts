@@ -1,5 +1,5 @@
 import { tmpdir } from "node:os";
-import { parseArgs } from "node:util";
+import { type ParseArgsConfig, parseArgs } from "node:util";
 
 /** Everything that can be measured of each engine, by the name that `--only` takes. */
 export const PARTS = {
@@ -82,20 +82,23 @@ function partsOf(engine: EngineName, only: readonly string[]): ReadonlySet<Part>
   return new Set(only.length === 0 ? all : all.filter((part) => only.includes(part)));
 }
 
-function parsed(args: readonly string[]) {
+type NamedOptions = NonNullable<ParseArgsConfig["options"]>;
+
+/** What all measurements take. */
+export const COMMON_OPTIONS = {
+  quick: { type: "boolean", default: false },
+  only: { type: "string", multiple: true, default: [] as string[] },
+  json: { type: "string" },
+  engine: { type: "string" },
+  dir: { type: "string", default: tmpdir() },
+  server: { type: "string", default: "dist/src/main.js" },
+  help: { type: "boolean", default: false },
+} as const satisfies NamedOptions;
+
+/** Takes a command line apart. Throws UsageError. */
+export function parseArguments<Options extends NamedOptions>(args: readonly string[], options: Options) {
   try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        quick: { type: "boolean", default: false },
-        only: { type: "string", multiple: true, default: [] },
-        json: { type: "string" },
-        engine: { type: "string", default: "lmdb" },
-        dir: { type: "string", default: tmpdir() },
-        server: { type: "string", default: "dist/src/main.js" },
-        help: { type: "boolean", default: false },
-      },
-    }).values;
+    return parseArgs({ args: [...args], options }).values;
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
@@ -103,7 +106,7 @@ function parsed(args: readonly string[]) {
 
 /** Reads the command line. Undefined: help was asked for. Throws UsageError. */
 export function parseOptions(args: readonly string[]): BenchOptions | undefined {
-  const { quick, only, json, engine, dir, server, help } = parsed(args);
+  const { quick, only, json, engine = "lmdb", dir, server, help } = parseArguments(args, COMMON_OPTIONS);
   if (help) return undefined;
   if (!isEngine(engine)) {
     throw new UsageError(`--engine ${engine} is not known; expected one of ${Object.keys(PARTS).join(", ")}`);

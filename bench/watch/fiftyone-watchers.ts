@@ -23,7 +23,7 @@ export async function startFiftyOneWatch(uri: string, database: string, director
   const python = await findPython();
   const plan = join(directory, "fiftyone-watch.json");
   writeFileSync(plan, JSON.stringify({ uri, database, datasetId: DATASET_ID }));
-  const file = fileURLToPath(new URL("./fiftyone-watch.py", import.meta.url));
+  const file = fileURLToPath(new URL("../fiftyone-watch.py", import.meta.url));
   return startChild("FiftyOne", [file, plan], python);
 }
 

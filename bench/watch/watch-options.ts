@@ -1,6 +1,5 @@
 import { tmpdir } from "node:os";
-import { parseArgs } from "node:util";
-import { type EngineName, UsageError } from "../options.js";
+import { COMMON_OPTIONS, type EngineName, parseArguments, UsageError } from "../options.js";
 
 /** What can be measured of watches, by the name that `--only` takes. */
 export const WATCH_PARTS = [
@@ -16,6 +15,7 @@ export const WATCH_PARTS = [
 /** One of the things that can be measured. */
 export type WatchPart = (typeof WATCH_PARTS)[number];
 
+const OPTIONS = { ...COMMON_OPTIONS, profile: { type: "string" } } as const;
 const ENGINES: readonly EngineName[] = ["lmdb", "mongodb"];
 
 /** What to measure, and how long. */
@@ -64,29 +64,9 @@ function oneOf<Name extends string>(option: string, name: string, known: readonl
   return found;
 }
 
-function parsed(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        quick: { type: "boolean", default: false },
-        engine: { type: "string" },
-        only: { type: "string", multiple: true, default: [] },
-        json: { type: "string" },
-        profile: { type: "string" },
-        dir: { type: "string", default: tmpdir() },
-        server: { type: "string", default: "dist/src/main.js" },
-        help: { type: "boolean", default: false },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
-}
-
 /** Reads the command line behind `watch`. Undefined: help was asked for. Throws UsageError. */
 export function parseWatchOptions(args: readonly string[]): WatchBenchOptions | undefined {
-  const { quick, engine, only, json, profile, dir, server, help } = parsed(args);
+  const { quick, engine, only, json, profile, dir, server, help } = parseArguments(args, OPTIONS);
   if (help) return undefined;
   const parts = only.map((name) => oneOf("--only", name, WATCH_PARTS));
   return {

@@ -1,10 +1,8 @@
 import { StoreError } from "../store/errors.js";
+import { MAX_TIMER_MS } from "../store/limits.js";
 import { onAbort } from "./on-abort.js";
 import type { ResponseStream } from "./response-stream.js";
 import type { Failure } from "./transport.js";
-
-/** The longest time of Node's timers, of 24 days. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** A message, and the bytes that it had on the wire. */
 export interface Received<Message> {

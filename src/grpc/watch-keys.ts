@@ -2,10 +2,10 @@ import type { WatchKeysRequest } from "../../gen/ts/execution_store/v1/execution
 import type { ChangeSource, HistoryPoint } from "../store/changes.js";
 import type { WatchableEngine } from "../store/engine.js";
 import { isStoreError, type StoreError, withResumeToken } from "../store/errors.js";
+import type { WatchStep } from "../watch/event-queue.js";
 import { WatchHub } from "../watch/hub.js";
 import { DEFAULT_WATCH_LIMITS, type WatchLimits } from "../watch/limits.js";
 import type { Watch } from "../watch/watch.js";
-import type { WatchStep } from "../watch/watcher.js";
 import { ByteBudget } from "./byte-budget.js";
 import type { HandlerOptions } from "./call.js";
 import { encodeChange } from "./event-payload.js";

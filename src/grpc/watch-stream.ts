@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { StoreError } from "../store/errors.js";
+import { MAX_TIMER_MS } from "../store/limits.js";
 import type { ByteBudget } from "./byte-budget.js";
 import type { EncodedMessage } from "./definition.js";
 import { StreamMessage } from "./stream-message.js";
@@ -13,8 +14,6 @@ function tooSlow(stallMs: number): StoreError {
 
 /** Messages from this size on share a budget: each is copied for its connection, and many together would be too much. */
 const LARGE_BYTES = 256 * 1024;
-/** The longest time of a timer. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Whether a promise settles in time. It is passed on if it is rejected by then. */
 export async function settles(promise: Promise<unknown>, withinMs: number): Promise<boolean> {

@@ -7,6 +7,11 @@ import type { CallOptions } from "./engine.js";
  */
 export type Position = string;
 
+/** The later one of two places. */
+export function later(a: Position, b: Position): Position {
+  return a > b ? a : b;
+}
+
 /** What happened to a key. */
 export type ChangeType = "created" | "updated" | "deleted" | "expired";
 

@@ -173,29 +173,29 @@ export function isStoreError(error: unknown, kindOrReason?: ErrorKind | Reason):
   );
 }
 
-/** The same error with another outcome, and perhaps other words. */
-export function withOutcome(error: StoreError, outcome: Outcome, message = error.message): StoreError {
-  const { reason, violations, resource, retryAfterMs, errorId, cause } = error;
+/** The same error with other words or details. */
+function changed(error: StoreError, changes: ErrorDetails, message = error.message): StoreError {
+  const { reason, violations, resource, outcome, retryAfterMs, errorId, resumeToken, cause } = error;
   return new StoreError(reason, message, {
     violations,
-    outcome,
     cause: cause ?? error,
     ...(resource !== undefined && { resource }),
+    ...(outcome !== undefined && { outcome }),
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     ...(errorId !== undefined && { errorId }),
+    ...(resumeToken !== undefined && { resumeToken }),
+    ...changes,
   });
+}
+
+/** The same error with another outcome, and perhaps other words. */
+export function withOutcome(error: StoreError, outcome: Outcome, message = error.message): StoreError {
+  return changed(error, { outcome }, message);
 }
 
 /** The same error, which ends a watch that can go on at a token. */
 export function withResumeToken(error: StoreError, resumeToken: string | undefined): StoreError {
-  if (resumeToken === undefined) return error;
-  const { reason, message, retryAfterMs, errorId, cause } = error;
-  return new StoreError(reason, message, {
-    resumeToken,
-    cause: cause ?? error,
-    ...(retryAfterMs !== undefined && { retryAfterMs }),
-    ...(errorId !== undefined && { errorId }),
-  });
+  return resumeToken === undefined ? error : changed(error, { resumeToken });
 }
 
 /** The end of a watch whose place is not in the history any more, or never was. */

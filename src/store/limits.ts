@@ -1,3 +1,5 @@
+/** The longest time of a timer of Node.js, in milliseconds. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Where a server listens, and clients look for one, if nobody says otherwise. */
 export const DEFAULT_ADDRESS = "127.0.0.1:50051";
 /** Bytes of UTF-8 in a store name. */

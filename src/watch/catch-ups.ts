@@ -8,8 +8,8 @@ import type { Watcher } from "./watcher.js";
 export class CatchUps {
   /** With what ends a feed's pause. */
   readonly #feeds = new Map<Feed, (() => void) | undefined>();
-  /** Those that no feed reads for yet, and the history that they are to be read. */
-  readonly #waiting = new Map<Watcher, string>();
+  /** Those that no feed reads for yet. */
+  readonly #waiting = new Set<Watcher>();
   #scheduled = false;
   /** Feeds that have not shown yet that their places are there. */
   readonly #unproven = new WeakSet<Feed>();
@@ -22,8 +22,8 @@ export class CatchUps {
   ) {}
 
   /** Has a watcher brought what comes after the place that it has reached. */
-  add(watcher: Watcher, history: string): void {
-    this.#waiting.set(watcher, history);
+  add(watcher: Watcher): void {
+    this.#waiting.add(watcher);
     this.#schedule();
   }
 
@@ -73,7 +73,7 @@ export class CatchUps {
     for (const watcher of feed.watchers) {
       const behind = lost && watcher.reached > feed.position;
       feed.remove(watcher);
-      if (behind) this.add(watcher, feed.history);
+      if (behind) this.add(watcher);
       else watcher.fail(error);
     }
     if (lost) this.#loseUpTo(feed.position, error);
@@ -94,7 +94,7 @@ export class CatchUps {
   /** Places before a lost one are lost, too. Where the history begins is then looked for in the middle of what is left. */
   #loseUpTo(position: Position, error: unknown): void {
     this.#bisecting = true;
-    for (const watcher of this.#waiting.keys()) {
+    for (const watcher of this.#waiting) {
       if (watcher.reached > position) continue;
       this.#waiting.delete(watcher);
       watcher.fail(error);
@@ -135,7 +135,7 @@ export class CatchUps {
 
   /** Gives as many as possible of those that wait a feed: new ones while there may be more, else one that is not past them. */
   #assign(): void {
-    const waiting = [...this.#waiting].toSorted(([a], [b]) => (a.reached < b.reached ? -1 : 1));
+    const waiting = [...this.#waiting].toSorted((a, b) => (a.reached < b.reached ? -1 : 1));
     const free = this.limits.catchUps - this.#feeds.size;
     if (free > 0) {
       const each = Math.ceil(waiting.length / free);
@@ -145,20 +145,20 @@ export class CatchUps {
       }
       return;
     }
-    for (const [watcher] of waiting) {
+    for (const watcher of waiting) {
       const feed = this.#nearest(watcher);
       if (feed !== undefined) this.#join(feed, watcher);
     }
   }
 
   /** Starts a feed where the first one is. */
-  #start(group: readonly (readonly [Watcher, string])[]): void {
+  #start(group: readonly Watcher[]): void {
     const [first] = group;
     if (first === undefined) return;
-    const feed = new Feed(this.owner, { position: first[0].reached, history: first[1] });
+    const feed = new Feed(this.owner, { position: first.reached, history: first.history });
     this.#feeds.set(feed, undefined);
     this.#unproven.add(feed);
-    for (const [watcher] of group) this.#join(feed, watcher);
+    for (const watcher of group) this.#join(feed, watcher);
     feed.start();
   }
 

@@ -1,8 +1,9 @@
 import type { Position } from "../store/changes.js";
 
-/** Encoded events that go out together, and the place behind them. */
-export interface TakenEvents {
+/** What a watcher is told at a time: events that go out together or, without payloads, how far everything was told. */
+export interface WatchStep {
   readonly payloads: readonly Uint8Array[];
+  /** Everything up to it was told with this step. */
   readonly position: Position;
 }
 
@@ -43,7 +44,7 @@ export class EventQueue {
   }
 
   /** Takes the first changes, as many as `maxBytes` hold, but at least one; the events of one change stay together. */
-  take(maxBytes: number): TakenEvents | undefined {
+  take(maxBytes: number): WatchStep | undefined {
     const { count, bytes } = this.#first(maxBytes);
     const taken = this.#items.slice(0, count);
     const last = taken.at(-1);

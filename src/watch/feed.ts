@@ -1,7 +1,14 @@
 import { setImmediate as turn } from "node:timers/promises";
-import type { Change, ChangeBatch, ChangeSource, HistoryPoint, Position } from "../store/changes.js";
+import {
+  type Change,
+  type ChangeBatch,
+  type ChangeSource,
+  type HistoryPoint,
+  later,
+  type Position,
+} from "../store/changes.js";
 import { WatchIndex } from "./watch-index.js";
-import { type EventForm, later, type Watcher } from "./watcher.js";
+import type { EventForm, Watcher } from "./watcher.js";
 
 /** Encodes the events of a change, one payload each. */
 export type Encode = (change: Change, form: EventForm) => readonly Uint8Array[];
@@ -26,7 +33,6 @@ export interface FeedOwner {
 /** Reads the history from one place on, and brings its watchers the changes that concern them. */
 export class Feed {
   readonly watchers = new WatchIndex<Watcher>();
-  readonly history: string;
   /** Everything up to it was delivered. */
   position: Position;
   /** Whether the history has been found to hold its place. */
@@ -35,9 +41,8 @@ export class Feed {
 
   constructor(
     private readonly owner: FeedOwner,
-    from: HistoryPoint,
+    private readonly from: HistoryPoint,
   ) {
-    this.history = from.history;
     this.position = from.position;
   }
 
@@ -69,9 +74,9 @@ export class Feed {
   async #run(): Promise<void> {
     const { source } = this.owner;
     const { signal } = this.#ending;
-    const from = { history: this.history, position: this.position };
     try {
-      for await (const batch of source.read(from, { previous: false }, signal)) {
+      // Whether previous documents are to be had was made sure of where they were asked for.
+      for await (const batch of source.read(this.from, { previous: false }, signal)) {
         if (signal.aborted) return;
         if (!this.started) this.#begin();
         await this.#deliver(batch);

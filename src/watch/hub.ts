@@ -1,11 +1,12 @@
 import type { ChangeSource, HistoryPoint, Position } from "../store/changes.js";
 import { historyLost } from "../store/errors.js";
 import { CatchUps } from "./catch-ups.js";
+import type { WatchStep } from "./event-queue.js";
 import { type Encode, Feed, type FeedOwner } from "./feed.js";
 import { DEFAULT_WATCH_LIMITS, type WatchLimits } from "./limits.js";
 import { ProgressWheel } from "./progress-wheel.js";
 import { Watch, type WatchHome } from "./watch.js";
-import { Watcher, type WatchRequest, type WatchStep } from "./watcher.js";
+import { Watcher, type WatchRequest } from "./watcher.js";
 
 /** Who has taken nothing of what waits for so long is asleep, in milliseconds. */
 const ASLEEP_MS = 200;
@@ -67,7 +68,7 @@ export class WatchHub implements WatchHome, FeedOwner {
    * Begins a watch. close() must follow.
    *
    * @param from exclusive; undefined: from now on, that is with what is acknowledged after the call
-   * @throws StoreError what ChangeSource.now throws; HISTORY_LOST if `from` is of another history, or ahead of it
+   * @throws StoreError what ChangeSource.now throws; HISTORY_LOST if `from` is of another history
    */
   async open(request: WatchRequest, from: HistoryPoint | undefined, signal: AbortSignal): Promise<Watch> {
     const now = await this.source.now({ previous: request.form.previous }, { signal });
@@ -76,14 +77,12 @@ export class WatchHub implements WatchHome, FeedOwner {
       throw historyLost("it is of another deployment, or of a collection that was made anew since");
     }
     const begin = from ?? now;
-    const watcher = new Watcher(request);
-    watcher.told = begin.position;
-    watcher.reached = begin.position;
+    const watcher = new Watcher(request, begin);
     this.#live ??= this.#startLive(now);
     this.#watchers.add(watcher);
     this.#wheel.add(watcher);
     // What seems to be ahead of the history, the source is to judge.
-    if (begin.position > now.position) this.#catchUps.add(watcher, now.history);
+    if (begin.position > now.position) this.#catchUps.add(watcher);
     else this.attach(watcher);
     return new Watch(this, watcher, begin, signal);
   }
@@ -93,7 +92,7 @@ export class WatchHub implements WatchHome, FeedOwner {
     if (watcher.feed !== undefined || watcher.length > 0 || live === undefined) return;
     if (this.#catchUps.has(watcher)) return;
     if (live.position <= watcher.reached) live.add(watcher);
-    else this.#catchUps.add(watcher, live.history);
+    else this.#catchUps.add(watcher);
   }
 
   next(watcher: Watcher): number | undefined {
@@ -129,7 +128,7 @@ export class WatchHub implements WatchHome, FeedOwner {
       watcher.add(position, payloads, bytes);
       return;
     }
-    watcher.feed?.remove(watcher);
+    watcher.feed.remove(watcher);
     // It may wait for just that.
     watcher.wake();
   }

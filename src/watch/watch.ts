@@ -1,5 +1,6 @@
 import type { HistoryPoint } from "../store/changes.js";
-import type { Watcher, WatchRequest, WatchStep } from "./watcher.js";
+import type { WatchStep } from "./event-queue.js";
+import type { Watcher } from "./watcher.js";
 
 /** What a watch asks of its hub. */
 export interface WatchHome {
@@ -31,11 +32,7 @@ export class Watch {
     };
   }
 
-  get request(): WatchRequest {
-    return this.watcher.request;
-  }
-
-  /** Resolves when the history is known to hold its beginning. Throws as next() does. */
+  /** Resolves when the history is known to hold its beginning. Throws as ready() does. */
   async begun(): Promise<void> {
     const { watcher, signal } = this;
     for (;;) {
@@ -66,14 +63,6 @@ export class Watch {
   /** Takes what there is to tell, at most so many bytes or one change; undefined if it was taken back meanwhile. */
   take(maxBytes: number): WatchStep | undefined {
     return this.home.take(this.watcher, maxBytes);
-  }
-
-  /** Waits for what is to be told next, and takes it. As ready(). */
-  async next(): Promise<WatchStep> {
-    for (;;) {
-      const step = this.take(await this.ready());
-      if (step !== undefined) return step;
-    }
   }
 
   /** Gives everything back. Idempotent. */

@@ -1,5 +1,12 @@
-import type { Change, ChangeType, Position, Selector } from "../store/changes.js";
-import { EventQueue } from "./event-queue.js";
+import {
+  type Change,
+  type ChangeType,
+  type HistoryPoint,
+  later,
+  type Position,
+  type Selector,
+} from "../store/changes.js";
+import { EventQueue, type WatchStep } from "./event-queue.js";
 import type { Feed } from "./feed.js";
 
 /** The form in which a watcher wants events: watchers that want the same share the payloads. */
@@ -19,17 +26,6 @@ export interface WatchRequest {
   readonly progressMs: number;
 }
 
-/** What a watcher is told next: events, or, without payloads, how far everything was told. */
-export interface WatchStep {
-  readonly payloads: readonly Uint8Array[];
-  readonly position: Position;
-}
-
-/** The later one of two places. */
-export function later(a: Position, b: Position): Position {
-  return a > b ? a : b;
-}
-
 /**
  * One watcher: what waits for it, and where it stands. It is *live* or *catching up* while a feed brings it changes,
  * and *lagging* when more came than it may hold: it gets what waits, and then the rest from history.
@@ -40,9 +36,11 @@ export class Watcher {
   /** Brings it changes; undefined while it waits for one, or is lagging. */
   feed: Feed | undefined;
   /** Changes up to it are not for this watcher any more: they wait, were handed out, or were before its beginning. */
-  reached: Position = "";
+  reached: Position;
   /** Everything up to it has been handed out. */
-  told: Position = "";
+  told: Position;
+  /** Names the history that it is told. */
+  readonly history: string;
   #hasBegun = false;
   /** Whether its place is to be told now. */
   progressDue = false;
@@ -51,8 +49,14 @@ export class Watcher {
   #failure: unknown;
   #wake: (() => void) | undefined;
 
-  constructor(readonly request: WatchRequest) {
+  constructor(
+    readonly request: WatchRequest,
+    from: HistoryPoint,
+  ) {
     this.selector = request.selector;
+    this.history = from.history;
+    this.reached = from.position;
+    this.told = from.position;
   }
 
   /** Bytes that wait. */

@@ -1,4 +1,4 @@
-import { describe, onTestFinished, test } from "vitest";
+import { onTestFinished } from "vitest";
 import { DEFAULT_COLLECTION } from "../../src/store/limits.js";
 import { batches } from "./batches.js";
 import { clocks } from "./clocks.js";
@@ -6,6 +6,7 @@ import { concurrency } from "./concurrency.js";
 import { conditional } from "./conditional.js";
 import { contexts } from "./contexts.js";
 import { deletions } from "./deletions.js";
+import { describeTopics } from "./describe-topics.js";
 import { expiry } from "./expiry.js";
 import { global } from "./global.js";
 import { keys } from "./keys.js";
@@ -70,16 +71,5 @@ export function describeEngine(
   open: (options: EngineTestOptions) => Promise<EngineUnderTest>,
   skips: Partial<Record<Capability, string>> = {},
 ): void {
-  const check: Check = (title, body, ...needs) => {
-    test(title, { timeout: 240_000 }, async (context) => {
-      for (const need of needs) {
-        const reason = skips[need];
-        if (reason !== undefined) context.skip(`${need}: ${reason}`);
-      }
-      await body(await openWorld(open));
-    });
-  };
-  describe(name, () => {
-    for (const [topic, define] of Object.entries(TOPICS)) describe(topic, () => define(check));
-  });
+  describeTopics({ name, open: () => openWorld(open), skips, timeout: 240_000, topics: TOPICS });
 }

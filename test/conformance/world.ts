@@ -3,6 +3,7 @@ import { expect } from "vitest";
 import type { KeyDocument, Scope } from "../../src/store/document.js";
 import type { Engine, GlobalCursor, Page, PageRequest, Write } from "../../src/store/engine.js";
 import { DEFAULT_COLLECTION, MAX_PAGE_BYTES } from "../../src/store/limits.js";
+import type { CheckIn } from "./describe-topics.js";
 
 /** A second collection that every engine under test serves. */
 export const OTHER_COLLECTION = "other_store";
@@ -79,7 +80,7 @@ export interface World {
 }
 
 /** Registers a test, which is skipped where the engine lacks what it needs. */
-export type Check = (title: string, body: (world: World) => Promise<void>, ...needs: Capability[]) => void;
+export type Check = CheckIn<World, Capability>;
 
 /** A value document around any value that the bson package serializes. */
 export function valueOf(value: unknown): Uint8Array {

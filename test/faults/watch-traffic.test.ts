@@ -10,6 +10,7 @@ import { startReplicaSet } from "../support/mongodb/replica-set.js";
 import { testDatabase } from "../support/mongodb/test-database.js";
 import { startTcpRelay } from "../support/tcp-relay.js";
 import { until } from "../support/until.js";
+import { EVERYTHING } from "../watch/checkers/everything.js";
 import type { WatchRequest } from "../watch/checkers/history.js";
 import { liveEvents } from "../watch/checkers/reference.js";
 import { COLLECTION, RestartableServer, startOver } from "../watch/servers.js";
@@ -18,7 +19,7 @@ import { openChannel, RecordedStream } from "../watch/traffic/recorded-stream.js
 import type { Recorder } from "../watch/traffic/recorder.js";
 import { judgeRounds, timeLimit } from "../watch/traffic/rounds.js";
 import { valueText, versionOf } from "../watch/traffic/seen.js";
-import { anyRequest, anySelector, EVERYTHING, KEYS, STORES } from "../watch/traffic/world.js";
+import { anyRequest, anySelector, KEYS, STORES } from "../watch/traffic/world.js";
 
 /** A secondary gives up a frozen member that it copies from after a second, not five: the majority waits for that. */
 const MONGOD = ["--setParameter", "oplogNetworkTimeoutBufferSeconds=1"];

@@ -8,12 +8,12 @@ import { ExecutionStoreService } from "../../src/client/service.js";
 import { buildBeforeTests } from "../cli/cli-process.js";
 import { tempDir } from "../support/temp-dir.js";
 import { until } from "../support/until.js";
+import { EVERYTHING } from "./checkers/everything.js";
 import type { StreamEnd } from "./checkers/history.js";
 import { liveEvents } from "./checkers/reference.js";
 import { RestartableServer } from "./servers.js";
 import { openChannel, RecordedStream } from "./traffic/recorded-stream.js";
 import { now } from "./traffic/seen.js";
-import { EVERYTHING } from "./traffic/world.js";
 
 /** Watchers of one key each, beside the one that freezes. */
 const OTHERS = 999;

@@ -8,10 +8,10 @@ import { leavesOut } from "../support/left-out.js";
 import { startReplicaSet, startStandalone } from "../support/mongodb/replica-set.js";
 import { testDatabase } from "../support/mongodb/test-database.js";
 import { until } from "../support/until.js";
+import { EVERYTHING } from "./checkers/everything.js";
 import { liveEvents } from "./checkers/reference.js";
 import { COLLECTION, startOver } from "./servers.js";
 import { openChannel, RecordedStream } from "./traffic/recorded-stream.js";
-import { EVERYTHING } from "./traffic/world.js";
 
 /** What other products' watches over MongoDB did wrong once, and this one does not. */
 

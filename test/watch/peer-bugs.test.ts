@@ -5,11 +5,11 @@ import type { WatchableEngine } from "../../src/store/engine.js";
 import { buildBeforeTests } from "../cli/cli-process.js";
 import { tempDir } from "../support/temp-dir.js";
 import { until } from "../support/until.js";
+import { EVERYTHING } from "./checkers/everything.js";
 import type { SeenEvent, SeenMessage, WatchRequest } from "./checkers/history.js";
 import { liveEvents, placeName, selects } from "./checkers/reference.js";
 import { openLmdb, RestartableServer, startOver } from "./servers.js";
 import { openChannel, PROGRESS_MS, RecordedStream } from "./traffic/recorded-stream.js";
-import { EVERYTHING } from "./traffic/world.js";
 
 /** What other products' watches did wrong once, and this one does not. */
 

@@ -1,6 +1,7 @@
 /** A program for tests: watches everything at an address, prints what it gets, a line a message, and how it ended. */
+
+import { EVERYTHING } from "./checkers/everything.js";
 import { openChannel, RecordedStream } from "./traffic/recorded-stream.js";
-import { EVERYTHING } from "./traffic/world.js";
 
 const channel = openChannel(process.argv[2] ?? "");
 const stream = new RecordedStream(channel, "watch", EVERYTHING, undefined);

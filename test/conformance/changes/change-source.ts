@@ -1,5 +1,6 @@
-import { describe, onTestFinished, test } from "vitest";
+import { onTestFinished } from "vitest";
 import { DEFAULT_COLLECTION } from "../../../src/store/limits.js";
+import { describeTopics } from "../describe-topics.js";
 import { OTHER_COLLECTION } from "../world.js";
 import {
   type ChangeCapability,
@@ -57,16 +58,5 @@ export function describeChangeSource(
   open: Open,
   skips: Partial<Record<ChangeCapability, string>> = {},
 ): void {
-  const check: ChangeCheck = (title, body, ...needs) => {
-    test(title, { timeout: 120_000 }, async (context) => {
-      for (const need of needs) {
-        const reason = skips[need];
-        if (reason !== undefined) context.skip(`${need}: ${reason}`);
-      }
-      await body(await openWorld(open));
-    });
-  };
-  describe(name, () => {
-    for (const [topic, define] of Object.entries(TOPICS)) describe(topic, () => define(check));
-  });
+  describeTopics({ name, open: () => openWorld(open), skips, timeout: 120_000, topics: TOPICS });
 }

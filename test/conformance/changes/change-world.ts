@@ -13,6 +13,7 @@ import type {
 import type { KeyDocument } from "../../../src/store/document.js";
 import type { WatchableEngine } from "../../../src/store/engine.js";
 import { DEFAULT_COLLECTION } from "../../../src/store/limits.js";
+import type { CheckIn } from "../describe-topics.js";
 import { type EngineUnderTest, NONE, persist } from "../world.js";
 
 /** What every test asks of a source. */
@@ -51,11 +52,7 @@ export interface ChangeWorld {
 }
 
 /** Registers a test, which is skipped where the engine lacks what it needs. */
-export type ChangeCheck = (
-  title: string,
-  body: (world: ChangeWorld) => Promise<void>,
-  ...needs: ChangeCapability[]
-) => void;
+export type ChangeCheck = CheckIn<ChangeWorld, ChangeCapability>;
 
 /** A document that was read, in a form that compares fast however large its value is. */
 export interface SeenDocument extends Omit<KeyDocument, "value"> {

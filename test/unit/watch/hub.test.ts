@@ -2,6 +2,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import type { HistoryPoint, Selector } from "../../../src/store/changes.js";
 import { StoreError } from "../../../src/store/errors.js";
+import type { WatchStep } from "../../../src/watch/event-queue.js";
 import { WatchHub } from "../../../src/watch/hub.js";
 import type { WatchLimits } from "../../../src/watch/limits.js";
 import type { Watch } from "../../../src/watch/watch.js";
@@ -47,11 +48,19 @@ function at(history: MemoryHistory, number: number): HistoryPoint {
   return { history: history.history, position: placeOf(number) };
 }
 
+/** Waits for what is to be told next, and takes it. */
+async function nextStep(watch: Watch): Promise<WatchStep> {
+  for (;;) {
+    const step = watch.take(await watch.ready());
+    if (step !== undefined) return step;
+  }
+}
+
 /** Takes steps until so many payloads are there; answers the numbers of the changes. */
 async function take(watch: Watch, count: number): Promise<number[]> {
   const numbers: number[] = [];
   while (numbers.length < count) {
-    const { payloads } = await watch.next();
+    const { payloads } = await nextStep(watch);
     numbers.push(...payloads.map((payload) => Number(Buffer.from(payload).toString().slice(0, 8))));
   }
   return numbers;
@@ -91,7 +100,7 @@ describe("a hub", () => {
     for (let index = 0; index < 64; index += 1) history.append();
     await until(() => history.open > 0, "it reads");
     for (let told = 0; told < 64; ) {
-      const { payloads, position } = await watch.next();
+      const { payloads, position } = await nextStep(watch);
       told += payloads.length;
       const again = await open({ history: history.history, position });
       expect(await take(again, 64 - told)).toEqual(range(told + 1, 65));
@@ -172,11 +181,11 @@ describe("a hub", () => {
     const watch = await open(undefined, { types: new Set(["deleted"]), progressMs: 10 });
     history.append();
     history.append({ types: ["expired", "created"] });
-    let step = await watch.next();
-    while (step.position < placeOf(2)) step = await watch.next();
+    let step = await nextStep(watch);
+    while (step.position < placeOf(2)) step = await nextStep(watch);
     expect(step).toEqual({ payloads: [], position: placeOf(2) });
     history.append({ types: ["deleted"] });
-    expect((await watch.next()).payloads).toHaveLength(1);
+    expect((await nextStep(watch)).payloads).toHaveLength(1);
   });
 
   it("hands out both events of one write together", async () => {
@@ -184,7 +193,7 @@ describe("a hub", () => {
     const watch = await open();
     for (let index = 0; index < 30; index += 1) history.append({ types: ["expired", "created"] });
     for (let left = 30; left > 0; ) {
-      const { payloads } = await watch.next();
+      const { payloads } = await nextStep(watch);
       expect(payloads.length % 2).toBe(0);
       left -= payloads.length / 2;
     }
@@ -207,7 +216,7 @@ describe("a hub", () => {
     history.fail(new StoreError("DATABASE_UNREACHABLE", "away"));
     for (const watch of watches) {
       expect(await take(watch, 1)).toEqual([1]);
-      await expect(watch.next()).rejects.toMatchObject({ reason: "DATABASE_UNREACHABLE" });
+      await expect(nextStep(watch)).rejects.toMatchObject({ reason: "DATABASE_UNREACHABLE" });
       watch.close();
     }
     history.failure = undefined;
@@ -240,7 +249,7 @@ describe("a hub", () => {
     await open(at(history, 50));
     await turn();
     const waits = await open(at(history, 0), { progressMs: 10 });
-    expect(await waits.next()).toEqual({ payloads: [], position: placeOf(0) });
+    expect(await nextStep(waits)).toEqual({ payloads: [], position: placeOf(0) });
   });
 
   it("makes room for those who ask by forgetting what waits for those who sleep", async () => {
@@ -294,7 +303,7 @@ describe("a hub", () => {
     const { open } = make();
     const controller = new AbortController();
     const watch = await open(undefined, {}, controller.signal);
-    const next = watch.next();
+    const next = nextStep(watch);
     controller.abort(new Error("enough"));
     await expect(next).rejects.toThrow("enough");
   });

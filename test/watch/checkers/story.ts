@@ -1,3 +1,4 @@
+import { EVERYTHING } from "./everything.js";
 import type {
   Allowances,
   EventType,
@@ -19,19 +20,6 @@ import { asShown, placeName, State, selects } from "./reference.js";
 /** When stories begin, in ms. */
 const BEGINNING = 1_000_000;
 const INTERVAL_MS = 1000;
-
-export const ALL: WatchRequest = {
-  datasetId: "",
-  allContexts: true,
-  storeName: "",
-  key: undefined,
-  keyPrefix: "",
-  snapshot: false,
-  resumeToken: "",
-  types: [],
-  encoding: "bson",
-  includePrevious: true,
-};
 
 /** A watcher of a story: what it received may be changed, so as to see who finds out. */
 export class StoryWatcher implements Stream {
@@ -146,7 +134,13 @@ export class Story {
   }
 
   watch(name: string, request: Partial<WatchRequest> = {}): StoryWatcher {
-    const watcher = new StoryWatcher(this, name, { ...ALL, ...request }, undefined, this.events.length);
+    const watcher = new StoryWatcher(
+      this,
+      name,
+      { ...EVERYTHING, ...request },
+      undefined,
+      this.events.length,
+    );
     this.watchers.push(watcher);
     return watcher;
   }

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "@grpc/grpc-js";
+import { EVERYTHING } from "../checkers/everything.js";
 import type { LiveDocument, SeenEvent } from "../checkers/history.js";
 import { liveEvents, State } from "../checkers/reference.js";
 import type { RecordedStream } from "./recorded-stream.js";
 import type { Recorder } from "./recorder.js";
-import { EVERYTHING } from "./world.js";
 
 /** Ends after which a watch can go on. */
 const PASSING: ReadonlySet<string> = new Set(["UNAVAILABLE", "RESOURCE_EXHAUSTED"]);

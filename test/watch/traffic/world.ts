@@ -1,4 +1,5 @@
 import type { Choices } from "../../race/random.js";
+import { EVERYTHING } from "../checkers/everything.js";
 import type { EventType, WatchRequest } from "../checkers/history.js";
 
 /** Where everything happens: few places, so that writers collide. Names that are prefixes of others are among them. */
@@ -8,20 +9,6 @@ export const KEYS = ["a", "a/1", "a/2", "b", "b/ä", "ba", "c\u{1f600}"] as cons
 const PREFIXES = ["a", "a/", "b", "none"] as const;
 const CHANGE_TYPES: readonly EventType[] = ["created", "updated", "deleted", "expired"];
 const ENCODINGS = ["json", "bson", "none"] as const;
-
-/** What the reference asks for: everything. */
-export const EVERYTHING: WatchRequest = {
-  datasetId: "",
-  allContexts: true,
-  storeName: "",
-  key: undefined,
-  keyPrefix: "",
-  snapshot: false,
-  resumeToken: "",
-  types: [],
-  encoding: "bson",
-  includePrevious: true,
-};
 
 type Selector = Pick<WatchRequest, "datasetId" | "allContexts" | "storeName" | "key" | "keyPrefix">;
 

@@ -70,8 +70,3 @@ export function timestampOf(time: ClusterTime, steps = 0n): Timestamp {
 export function clusterTimeOf({ t, i }: Timestamp): ClusterTime {
   return ((BigInt(t) << 32n) | BigInt(i)).toString(16).toUpperCase().padStart(16, "0");
 }
-
-/** The later of two positions. */
-export function later(a: Position, b: Position): Position {
-  return a > b ? a : b;
-}

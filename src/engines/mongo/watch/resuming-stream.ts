@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Position } from "../../../store/changes.js";
+import { later, type Position } from "../../../store/changes.js";
 import { historyLost } from "../../../store/errors.js";
 import {
   type ChangeStream,
@@ -7,7 +7,6 @@ import {
   type StreamReply,
   type StreamSubject,
 } from "./change-stream.js";
-import { later } from "./position.js";
 import { endOf, endOfOpening, streamLost } from "./stream-errors.js";
 
 /** How long a stream that was lost is opened again and again, in ms. */

@@ -1,6 +1,5 @@
-import type { Change, ChangeBatch, Position } from "../../../store/changes.js";
+import { type Change, type ChangeBatch, later, type Position } from "../../../store/changes.js";
 import { untilAborted } from "../until-aborted.js";
-import { later } from "./position.js";
 
 /** How much of the latest history is kept in memory: bytes, and changes. */
 const MAX_BYTES = 32 * 1024 * 1024;

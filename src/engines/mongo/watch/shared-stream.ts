@@ -1,11 +1,19 @@
 import { setMaxListeners } from "node:events";
-import type { Change, ChangeBatch, HistoryPoint, Position, WatchNeeds } from "../../../store/changes.js";
+import {
+  type Change,
+  type ChangeBatch,
+  type HistoryPoint,
+  later,
+  type Position,
+  type WatchNeeds,
+} from "../../../store/changes.js";
 import { historyLost } from "../../../store/errors.js";
+import { MAX_TIMER_MS } from "../../../store/limits.js";
 import type { CallQueue } from "../call-queue.js";
 import { databaseBusy, databaseUnreachable } from "../errors.js";
 import type { StreamReply, StreamSubject } from "./change-stream.js";
 import type { ClusterClock } from "./cluster-clock.js";
-import { isPosition, later, timeOfPosition } from "./position.js";
+import { isPosition, timeOfPosition } from "./position.js";
 import { resumingStream } from "./resuming-stream.js";
 import { Ring } from "./ring.js";
 import { previousUnavailable } from "./stream-errors.js";
@@ -18,8 +26,6 @@ const CATCH_UP_SILENCE_MS = 15 * 60_000;
 const PUSH_AFTER_MS = 20_000;
 /** How long it may stand still at all, in ms: then no majority takes writes, whoever makes them. */
 const STALL_MS = 40_000;
-/** Timers know no longer times. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** The events that tell of a document; others tell that the collection is gone, and then nothing follows. */
 const OF_DOCUMENTS: ReadonlySet<string> = new Set(["insert", "update", "replace", "delete"]);
@@ -104,7 +110,7 @@ export class SharedStream {
         "without pre- and post-images, only what came since the watch began is known, and not for long",
       );
     }
-    if (!(await turns.enter(LONGEST_TIMER_MS, signal))) throw databaseBusy("read");
+    if (!(await turns.enter(MAX_TIMER_MS, signal))) throw databaseBusy("read");
     try {
       let position = after;
       const ends = AbortSignal.any([signal, this.#ending.signal]);

@@ -4,7 +4,7 @@ import type { ChangeSnapshot, Selector } from "../../../store/changes.js";
 import type { KeyDocument, Scope } from "../../../store/document.js";
 import type { CallOptions } from "../../../store/engine.js";
 import { StoreError } from "../../../store/errors.js";
-import { MAX_PAGE_BYTES, STORE_KEY } from "../../../store/limits.js";
+import { MAX_PAGE_BYTES, MAX_TIMER_MS, STORE_KEY } from "../../../store/limits.js";
 import { split } from "../../../store/split.js";
 import type { CallQueue } from "../call-queue.js";
 import { databaseTime } from "../clock.js";
@@ -34,8 +34,6 @@ const PAGE = {
 };
 /** How long the answer of a server may take that has given a command up, in ms. */
 const ANSWER_MS = 5_000;
-/** Timers know no longer times. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** The server has forgotten what was there then: SnapshotTooOld, and SnapshotUnavailable. */
 export const FORGOTTEN: ReadonlySet<number> = new Set([239, 246]);
 
@@ -147,7 +145,7 @@ class Reading {
       ...(!withValues && { projection: { value: 0 } }),
       readConcern: { level: "snapshot", atClusterTime: timestampOf(this.#time) },
     };
-    if (!(await turns.enter(LONGEST_TIMER_MS, call?.signal))) throw closing("read", "NOT_APPLIED");
+    if (!(await turns.enter(MAX_TIMER_MS, call?.signal))) throw closing("read", "NOT_APPLIED");
     try {
       const send = (limits: Limits): Promise<CursorReply> => this.#send(command, limits);
       const { documents, bytes } = await connection.run(call, "read", send);
