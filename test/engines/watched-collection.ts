@@ -8,6 +8,7 @@ import {
 } from "../../src/engines/mongo/connection.js";
 import { ensureIndexes } from "../../src/engines/mongo/indexes.js";
 import type { ImagesOption } from "../../src/engines/mongo/watch/images.js";
+import { PATIENCE, type Patience } from "../../src/engines/mongo/watch/patience.js";
 import { createSource } from "../../src/engines/mongo/watch/source.js";
 import { WatchConnection } from "../../src/engines/mongo/watch/watch-connection.js";
 import type { Change, ChangeBatch, ChangeSource, HistoryPoint } from "../../src/store/changes.js";
@@ -36,6 +37,8 @@ export interface WatchedOptions {
   readonly images?: ImagesOption;
   /** @default as long as the engine does */
   readonly idleMs?: number;
+  /** @default that of an engine */
+  readonly patience?: Partial<Patience>;
 }
 
 /** Opens a collection and the source of its changes; both are closed with the test. */
@@ -43,6 +46,7 @@ export async function openWatched({
   uri: given,
   images = "auto",
   idleMs,
+  patience,
 }: WatchedOptions = {}): Promise<WatchedCollection> {
   const uri = given ?? (await testDatabase()).uri;
   const client = await MongoClient.connect(uri, { writeConcern: { w: "majority", journal: true } });
@@ -59,6 +63,7 @@ export async function openWatched({
     images,
     onEvent,
     ...(idleMs !== undefined && { idleMs }),
+    patience: { ...PATIENCE, ...patience },
   });
   const closeWatch = async (): Promise<void> => {
     source.close();

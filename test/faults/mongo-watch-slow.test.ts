@@ -20,7 +20,7 @@ it.skipIf(leavesOut("mongodb"))(
     const { position: after } = await now({ source });
     const subject = { connection, closings: { awaitAtClose() {} }, collection: "keys", view: IMAGES_VIEW };
     const signal = AbortSignal.timeout(50_000);
-    const replies = resumingStream(subject, { after, silenceMs: 40_000, signal });
+    const replies = resumingStream(subject, { after, silenceMs: 40_000, lostMs: 10_000, signal });
     await replies.next();
     const stages = [{ $currentOp: { idleCursors: true } }, { $match: { ns: documents.namespace } }];
     const admin = client.db("admin");

@@ -9,9 +9,7 @@ import {
 } from "./change-stream.js";
 import { endOf, endOfOpening, streamLost } from "./stream-errors.js";
 
-/** How long a stream that was lost is opened again and again, in ms. */
-const PATIENCE_MS = 10_000;
-/** The first pause before that, in ms, which doubles, and the longest one. */
+/** The first pause before a stream that was lost is opened again, in ms, which doubles, and the longest one. */
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
 
@@ -20,6 +18,8 @@ export interface ResumingOptions {
   readonly after: Position;
   /** How long the server may be silent, in ms. */
   readonly silenceMs: number;
+  /** How long a stream that was lost is opened again and again, in ms. */
+  readonly lostMs: number;
   readonly signal: AbortSignal;
 }
 
@@ -27,12 +27,12 @@ export interface ResumingOptions {
  * The replies of a change stream from a place on, without end. If it is lost with its server, its connection or its
  * cursor, it is opened again behind what was handed out last; some events may then come once more.
  *
- * @throws StoreError HISTORY_LOST if the place is not in the oplog; UNAVAILABLE if the stream stays lost for about ten
- *   seconds; what else the server says. The signal's reason.
+ * @throws StoreError HISTORY_LOST if the place is not in the oplog; UNAVAILABLE if the stream stays lost for `lostMs`; what
+ *   else the server says. The signal's reason.
  */
 export async function* resumingStream(
   subject: StreamSubject,
-  { after, silenceMs, signal }: ResumingOptions,
+  { after, silenceMs, lostMs, signal }: ResumingOptions,
 ): AsyncGenerator<StreamReply, never, undefined> {
   let position = after;
   let lostAt: number | undefined;
@@ -57,7 +57,7 @@ export async function* resumingStream(
       const end = open === undefined ? endOfOpening(error) : endOf(error);
       if (end !== undefined) throw end;
       lostAt ??= performance.now();
-      if (performance.now() - lostAt >= PATIENCE_MS) throw streamLost(error);
+      if (performance.now() - lostAt >= lostMs) throw streamLost(error);
     } finally {
       open?.close();
     }

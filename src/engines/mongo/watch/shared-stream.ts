@@ -13,19 +13,14 @@ import type { CallQueue } from "../call-queue.js";
 import { databaseBusy, databaseUnreachable } from "../errors.js";
 import type { StreamReply, StreamSubject } from "./change-stream.js";
 import type { ClusterClock } from "./cluster-clock.js";
+import type { Patience } from "./patience.js";
 import { isPosition, timeOfPosition } from "./position.js";
 import { resumingStream } from "./resuming-stream.js";
 import { Ring } from "./ring.js";
 import { previousUnavailable } from "./stream-errors.js";
 
-/** How long the server may be silent at the end of the history, where it answers every second, in ms. */
-const SILENCE_MS = 15_000;
-/** The same before: it may have all of the oplog to go through, and answers only when it comes to a change or the end. */
+/** How long the server may be silent before the end of the history, in ms: it may have all of the oplog to go through, and answers only when it comes to a change or the end. */
 const CATCH_UP_SILENCE_MS = 15 * 60_000;
-/** How long the time of the history may stand still before a write of ours makes sure that it can go on, in ms. */
-const PUSH_AFTER_MS = 20_000;
-/** How long it may stand still at all, in ms: then no majority takes writes, whoever makes them. */
-const STALL_MS = 40_000;
 
 /** The events that tell of a document; others tell that the collection is gone, and then nothing follows. */
 const OF_DOCUMENTS: ReadonlySet<string> = new Set(["insert", "update", "replace", "delete"]);
@@ -40,6 +35,7 @@ export interface SharedStreamOptions {
   readonly start: Position;
   /** Turns of those who read older parts. */
   readonly turns: CallQueue;
+  readonly patience: Patience;
   /** Called once, when it has ended. */
   readonly onEnd: () => void;
 }
@@ -103,7 +99,7 @@ export class SharedStream {
 
   /** Reads by a stream of its own until the ring has all that follows; answers where that is. */
   async *#catchUp(after: Position, signal: AbortSignal): AsyncGenerator<ChangeBatch, Position, undefined> {
-    const { subject, turns } = this.#options;
+    const { subject, turns, patience } = this.#options;
     this.#ring.throwIfEnded();
     if (!this.hasImages) {
       throw historyLost(
@@ -114,7 +110,8 @@ export class SharedStream {
     try {
       let position = after;
       const ends = AbortSignal.any([signal, this.#ending.signal]);
-      const options = { after, silenceMs: CATCH_UP_SILENCE_MS, signal: ends };
+      const { lostMs } = patience;
+      const options = { after, silenceMs: CATCH_UP_SILENCE_MS, lostMs, signal: ends };
       for await (const reply of resumingStream(subject, options)) {
         const { failure, ...read } = this.#changesOf(reply);
         const batch = behind(position, read);
@@ -133,13 +130,14 @@ export class SharedStream {
   }
 
   async #fill(): Promise<void> {
-    const { subject, start, onEnd } = this.#options;
+    const { subject, start, clock, patience, onEnd } = this.#options;
     const { signal } = this.#ending;
-    const advance = new Advance(this.#options.clock, signal);
+    const { silenceMs, lostMs } = patience;
+    const advance = new Advance(clock, patience, signal);
     // What was there before `start` has an end then, so that who catches up soon gets here.
     advance.push();
     try {
-      for await (const reply of resumingStream(subject, { after: start, silenceMs: SILENCE_MS, signal })) {
+      for await (const reply of resumingStream(subject, { after: start, silenceMs, lostMs, signal })) {
         const { failure, ...read } = this.#changesOf(reply);
         this.#ring.push({ ...behind(this.#ring.end, read), bytes: reply.bytes });
         if (failure !== undefined) throw failure.error;
@@ -183,13 +181,15 @@ function behind(after: Position, { changes, position }: ChangeBatch): ChangeBatc
 /** Makes sure that the time of the history goes on, also where nobody writes. */
 class Advance {
   readonly #clock: ClusterClock;
+  readonly #patience: Patience;
   readonly #signal: AbortSignal;
   #time = "";
   #since = performance.now();
   #pushed = false;
 
-  constructor(clock: ClusterClock, signal: AbortSignal) {
+  constructor(clock: ClusterClock, patience: Patience, signal: AbortSignal) {
     this.#clock = clock;
+    this.#patience = patience;
     this.#signal = signal;
   }
 
@@ -209,7 +209,7 @@ class Advance {
       return;
     }
     const still = performance.now() - this.#since;
-    if (still >= STALL_MS) throw databaseUnreachable("read", "NOT_APPLIED");
-    if (still >= PUSH_AFTER_MS && !this.#pushed) this.push();
+    if (still >= this.#patience.stallMs) throw databaseUnreachable("read", "NOT_APPLIED");
+    if (still >= this.#patience.pushAfterMs && !this.#pushed) this.push();
   }
 }

@@ -16,6 +16,7 @@ import { ClusterClock } from "./cluster-clock.js";
 import { readDocumentMap } from "./document-map.js";
 import { type ImagesOption, isUnchanged, prepareCollection } from "./images.js";
 import { lookupView } from "./lookup-view.js";
+import { PATIENCE, type Patience } from "./patience.js";
 import { type ClusterTime, positionAt } from "./position.js";
 import { SharedStream } from "./shared-stream.js";
 import { FORGOTTEN, openSnapshot } from "./snapshot.js";
@@ -43,6 +44,8 @@ export interface MongoSourceOptions {
   readonly onEvent: (event: MongoEvent) => void;
   /** How long the shared stream stays open without readers, in ms. @default 60000 */
   readonly idleMs?: number;
+  /** @default that of an engine */
+  readonly patience?: Patience;
 }
 
 /** The changes of a collection, and what ends with the engine. */
@@ -166,7 +169,7 @@ class Source implements MongoSource {
   }
 
   async #open(onEnd: () => void): Promise<SharedStream> {
-    const { collection, watchConnection, images, onEvent } = this.#options;
+    const { collection, watchConnection, images, onEvent, patience = PATIENCE } = this.#options;
     const { connection, documents } = collection;
     if (!connection.replicated) throw replicaSetRequired();
     const own = await watchConnection.open(undefined);
@@ -186,6 +189,7 @@ class Source implements MongoSource {
         history: state.id,
         start,
         turns,
+        patience,
         onEnd,
       });
     }

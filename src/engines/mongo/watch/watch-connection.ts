@@ -8,7 +8,7 @@ import { untilAborted } from "../until-aborted.js";
 const CONNECT_WITHIN_MS = 10_000;
 
 /** How long closing waits for the server to close what is open on it, in ms. */
-const LET_GO_WITHIN_MS = 500;
+const LET_GO_WITHIN_MS = 3_000;
 
 /** What change streams need, whatever the URI says for calls. */
 const OVERRIDES: MongoClientOptions = {
