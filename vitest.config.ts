@@ -10,6 +10,6 @@ export default defineConfig({
     // LMDB is native: a process per file keeps one file's fault from the others.
     pool: "forks",
     // Most tests wait for other processes most of the time; alone, two cores would run one file at a time.
-    maxWorkers: 2,
+    maxWorkers: 3,
   },
 });

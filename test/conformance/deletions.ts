@@ -15,7 +15,7 @@ import {
   storesOf,
 } from "./world.js";
 
-const MANY = 10_000;
+const MANY = 4_000;
 
 async function fill(engine: Engine, storeName: string, count: number): Promise<string[]> {
   const keys = Array.from({ length: count }, (_, index) => `key-${String(index).padStart(6, "0")}`);
@@ -117,7 +117,7 @@ export function deletions(check: Check): void {
         expect(state.running).toBe(true);
         const rewritten = new Set<string>();
         let early = 0;
-        for (let index = MANY - 1; state.running && index > 0; index -= 331) {
+        for (let index = MANY - 1; state.running && index > 0; index -= 131) {
           const key = keys[index] ?? "";
           await engine.setKey(FIRST, "jobs", key, evict("new"));
           rewritten.add(key);
