@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     alias: { "execution-store": new URL("./src/index.ts", import.meta.url).pathname },
+    setupFiles: ["test/support/no-leak-warnings.ts"],
     globalSetup: ["test/support/mongodb/global-setup.ts"],
     testTimeout: 30_000,
     hookTimeout: 30_000,

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Scope } from "../../store/document.js";
 import type { BatchEntry, CallOptions, SetResult, Write } from "../../store/engine.js";
 import { isStoreError, withOutcome } from "../../store/errors.js";
@@ -173,6 +174,8 @@ async function setInChunks(
       turns.release();
     }
   };
+  // As many parts as there are may wait for a turn, each with a listener, which Node.js takes for a leak.
+  if (options?.signal !== undefined) setMaxListeners(0, options.signal);
   const ended = await Promise.allSettled(split(requests, PART).map(setChunk));
   const errors: unknown[] = ended.flatMap((end) => (end.status === "rejected" ? [end.reason] : []));
   if (errors.length === 0) return ended.flatMap((end) => (end.status === "fulfilled" ? end.value : []));
