@@ -1,5 +1,5 @@
 /** Parts of the tests that need something which not every machine has. */
-const PARTS = ["mongodb", "fiftyone"] as const;
+const PARTS = ["mongodb", "fiftyone", "python", "go"] as const;
 
 /** A part of the tests that can be left out. */
 export type Part = (typeof PARTS)[number];
