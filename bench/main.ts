@@ -1,4 +1,7 @@
 import { closeSync, existsSync, openSync, writeFileSync } from "node:fs";
+import { clientsBench } from "./clients/clients-bench.js";
+import { CLIENTS_HELP, parseClientsOptions } from "./clients/clients-options.js";
+import { clientsReportTable } from "./clients/clients-report.js";
 import { compare } from "./compare.js";
 import { compareMongodb } from "./compare-mongodb.js";
 import { COMPARISONS } from "./comparisons.js";
@@ -127,9 +130,21 @@ async function watchMain(args: readonly string[]): Promise<void> {
   publish(watchReportTable(report), report, options.json);
 }
 
+async function clientsMain(args: readonly string[]): Promise<void> {
+  const options = parseClientsOptions(args);
+  if (options === undefined) {
+    process.stdout.write(CLIENTS_HELP);
+    return;
+  }
+  check(options);
+  const report = await clientsBench(options, progress);
+  publish(clientsReportTable(report), report, options.json);
+}
+
 try {
   const [first, ...rest] = process.argv.slice(2);
   if (first === "watch") await watchMain(rest);
+  else if (first === "clients") await clientsMain(rest);
   else await main(process.argv.slice(2));
 } catch (error) {
   const text = error instanceof Error ? error.message : String(error);

@@ -44,6 +44,7 @@ export interface BenchOptions {
 /** The text of `--help`. */
 export const HELP = `Usage: npm run bench -- [options]
        npm run bench -- watch [options]   (see watch --help)
+       npm run bench -- clients [options] (see clients --help)
 
 Measures the built server beside others, each in its own process, in alternating rounds, and prints the medians and
 their ratios: with LMDB beside bare gRPC servers that store nothing, with MongoDB beside the bare driver and FiftyOne's
@@ -102,6 +103,15 @@ export function parseArguments<Options extends NamedOptions>(args: readonly stri
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** The one of the known names that an option has. Throws UsageError. */
+export function oneOf<Name extends string>(option: string, name: string, known: readonly Name[]): Name {
+  const found = known.find((each) => each === name);
+  if (found === undefined) {
+    throw new UsageError(`${option} ${name} is not known; expected one of ${known.join(", ")}`);
+  }
+  return found;
 }
 
 /** Reads the command line. Undefined: help was asked for. Throws UsageError. */

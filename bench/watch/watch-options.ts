@@ -1,5 +1,5 @@
 import { tmpdir } from "node:os";
-import { COMMON_OPTIONS, type EngineName, parseArguments, UsageError } from "../options.js";
+import { COMMON_OPTIONS, type EngineName, oneOf, parseArguments } from "../options.js";
 
 /** What can be measured of watches, by the name that `--only` takes. */
 export const WATCH_PARTS = [
@@ -55,14 +55,6 @@ Debian's, which is fetched once into the user's cache. What cannot be had is lef
   --server FILE    measure another build (default: dist/src/main.js)
   --help           show this text
 `;
-
-function oneOf<Name extends string>(option: string, name: string, known: readonly Name[]): Name {
-  const found = known.find((each) => each === name);
-  if (found === undefined) {
-    throw new UsageError(`${option} ${name} is not known; expected one of ${known.join(", ")}`);
-  }
-  return found;
-}
 
 /** Reads the command line behind `watch`. Undefined: help was asked for. Throws UsageError. */
 export function parseWatchOptions(args: readonly string[]): WatchBenchOptions | undefined {
