@@ -10,7 +10,8 @@ export default defineConfig({
     hookTimeout: 30_000,
     // LMDB is native: a process per file keeps one file's fault from the others.
     pool: "forks",
-    // Most tests wait for other processes most of the time; alone, two cores would run one file at a time.
-    maxWorkers: 3,
+    // Most tests wait for other processes most of the time; alone, two cores would run one file at a time. The suites of
+    // other languages run beside them.
+    maxWorkers: 2,
   },
 });

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Suite } from "./run-command.js";
 
 /** One line of what go test -json prints (see go doc test2json). */
 interface TestEvent {
@@ -14,32 +15,34 @@ interface TestEvent {
 }
 
 /** Runs the tests of the Go client and tells how they went as go test does, of those that failed with their output. */
-export async function runGoTests(environment: NodeJS.ProcessEnv, reports: string | undefined): Promise<boolean> {
+export async function runGoTests({ environment, reports, print }: Suite): Promise<boolean> {
   // The race detector needs a C compiler.
-  const race = execFileSync("go", ["env", "CGO_ENABLED"], { encoding: "utf8" }).trim() === "1" ? ["-race"] : [];
-  if (race.length === 0) console.log("The Go tests run without the race detector, which needs a C compiler.");
+  const race =
+    execFileSync("go", ["env", "CGO_ENABLED"], { encoding: "utf8" }).trim() === "1" ? ["-race"] : [];
+  if (race.length === 0) print("The Go tests run without the race detector, which needs a C compiler.\n");
   const go = spawn("go", ["test", "-json", "-count=1", ...race, "./..."], {
     cwd: "clients/go",
     env: environment,
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
+  go.stderr.setEncoding("utf8").on("data", print);
   const exited = once(go, "exit");
   const output = new Map<string, string>();
   for await (const line of createInterface({ input: go.stdout })) {
     if (reports !== undefined) appendFileSync(join(reports, "go.jsonl"), `${line}\n`);
-    tell(JSON.parse(line) as TestEvent, output);
+    tell(JSON.parse(line) as TestEvent, output, print);
   }
   const [code] = (await exited) as [number | null];
   return code === 0;
 }
 
-function tell(event: TestEvent, output: Map<string, string>): void {
+function tell(event: TestEvent, output: Map<string, string>, print: Suite["print"]): void {
   const { Action, Package = "", Test, Elapsed = 0, Output = "" } = event;
   const id = `${Package} ${Test ?? ""}`;
   if (Action === "output") output.set(id, (output.get(id) ?? "") + Output);
-  if (Action === "build-output") process.stdout.write(Output);
-  if (Action === "fail") process.stdout.write(output.get(id) ?? "");
+  if (Action === "build-output") print(Output);
+  if (Action === "fail") print(output.get(id) ?? "");
   if (Test === undefined && (Action === "pass" || Action === "fail")) {
-    console.log(`${Action === "pass" ? "ok  " : "FAIL"} ${Package} ${Elapsed.toFixed(1)} s`);
+    print(`${Action === "pass" ? "ok  " : "FAIL"} ${Package} ${Elapsed.toFixed(1)} s\n`);
   }
 }

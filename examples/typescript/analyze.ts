@@ -20,6 +20,8 @@ export interface Analysis {
 
 /** Bytes at the start of a file that tell an image's format and size. */
 const IMAGE_HEAD_BYTES = 1 << 20;
+/** Those that the libraries of several languages read alike, and that no text begins like. */
+const IMAGE_FORMATS = ["gif", "jpg", "png", "webp"];
 const FREQUENT_WORDS = 5;
 
 /** The SHA-256 of a file, in hex. */
@@ -82,8 +84,9 @@ function entropy(histogram: Float64Array, total: number): number {
 
 function imageStatistics(head: Buffer): Analysis["image"] {
   try {
-    const { type, width, height } = imageSize(head);
-    return { format: type ?? "unknown", width, height };
+    // A copy with memory of its own: behind the end of a small Buffer the library would read that of others.
+    const { type, width, height } = imageSize(new Uint8Array(head));
+    return type !== undefined && IMAGE_FORMATS.includes(type) ? { format: type, width, height } : undefined;
   } catch {
     return undefined; // not an image
   }

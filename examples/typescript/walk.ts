@@ -5,7 +5,8 @@ import { join } from "node:path";
 export interface FoundFile {
   readonly path: string;
   readonly bytes: number;
-  readonly modifiedMs: number;
+  /** When it was last written, in ns since 1970: whole numbers, which are written alike in every language. */
+  readonly modifiedNs: bigint;
 }
 
 /** All regular files below a folder, in a stable order; links are not followed. */
@@ -14,8 +15,8 @@ export async function walk(folder: string): Promise<FoundFile[]> {
   const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   const found = await Promise.all(
     paths.toSorted().map(async (path) => {
-      const { size, mtimeMs } = await stat(path);
-      return { path, bytes: size, modifiedMs: mtimeMs };
+      const { size, mtimeNs } = await stat(path, { bigint: true });
+      return { path, bytes: Number(size), modifiedNs: mtimeNs };
     }),
   );
   return found;

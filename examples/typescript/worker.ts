@@ -5,9 +5,11 @@
  *   intermediate  the content hash of each version of a file, in the cache, for a day
  *   progress      under `progress`: anyone may look how far the work is
  *
- * Run it twice: the second run is served from the store. Kill it half-way: the next run continues.
+ * Run it twice: the second run is served from the store. Kill it half-way: the next run continues. The workers in Python
+ * and Go beside it keep the same under the same keys: what one has computed, all are served.
  */
 import { createHash } from "node:crypto";
+import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ExecutionStore } from "execution-store";
 import { type Analysis, analyze, contentHash } from "./analyze.js";
@@ -48,7 +50,8 @@ export interface WorkerOptions {
 
 /** The cache key of one version of a file. */
 function versionKey(file: FoundFile): string {
-  const version = createHash("sha256").update(`${file.path}\0${file.bytes}\0${file.modifiedMs}`);
+  const version = createHash("sha256");
+  version.update(`${resolve(file.path)}\0${file.bytes}\0${file.modifiedNs}`);
   return `hash-of:${version.digest("hex")}`;
 }
 
@@ -97,6 +100,7 @@ export async function runWorker({ folder, store, onProgress, onError }: WorkerOp
 
   const finished = new AbortController();
   const reporting = report(store, () => progress, finished.signal);
+  reporting.catch(() => undefined); // told below, where it is awaited; until then it would end the process
   try {
     await inParallel(files, async (file) => {
       try {

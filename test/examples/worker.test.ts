@@ -153,7 +153,9 @@ test("killed half-way, the next run continues", async () => {
   const output: Buffer[] = [];
   next.stdout.on("data", (chunk: Buffer) => output.push(chunk));
   expect(await once(next, "exit")).toEqual([0, null]);
-  expect(Buffer.concat(output).toString()).toContain(
-    `${600 - finished} computed, ${finished} served from the store, 0 failed`,
-  );
+  const told = /(\d+) computed, (\d+) served from the store, 0 failed/.exec(Buffer.concat(output).toString());
+  const [computed, served] = [Number(told?.[1]), Number(told?.[2])];
+  // What was on its way to the server at the end may have arrived after it.
+  expect(served).toBeGreaterThanOrEqual(finished);
+  expect(computed).toBe(600 - served);
 }, 60_000);
