@@ -90,7 +90,9 @@ export interface Shown {
 /** Changes as watchers see them. */
 export function toChanges(verdicts: readonly Verdict[], position: Position, shown: Shown): readonly Change[] {
   return verdicts.map(({ place, types, commitTime }, index) => ({
-    ...place,
+    datasetId: place.datasetId,
+    storeName: place.storeName,
+    key: place.key,
     position: verdicts.length === 1 ? position : positionOfPart(position, index === 0 ? 1 : 2),
     events: types.map((type): ChangeEvent => {
       const hasDocument = type === "created" || type === "updated";
