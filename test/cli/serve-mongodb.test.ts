@@ -218,7 +218,8 @@ describe.skipIf(leavesOut("mongodb"))("a server on a MongoDB with users", { time
         code: "UNAVAILABLE",
         metadata: { outcome: "NOT_APPLIED" },
       });
-      expect(performance.now() - calledAt).toBeLessThan(1_500);
+      // A call that waited for an election would take 20 s.
+      expect(performance.now() - calledAt).toBeLessThan(5_000);
       expect(await health(server)).toBe(ServingStatus.NOT_SERVING);
     }
     await changePassword(writer.password);

@@ -41,13 +41,13 @@ describe("deadlines", () => {
     const server = await scripted("never");
     const service = open({ address: server.address });
     const before = Date.now();
-    await expect(service.setKey("s", "k", 1, { timeoutMs: 80 })).rejects.toMatchObject({
+    await expect(service.setKey("s", "k", 1, { timeoutMs: 1000 })).rejects.toMatchObject({
       kind: "DEADLINE_EXCEEDED",
       outcome: "UNKNOWN",
-      message: expect.stringContaining("SetKey did not finish within 80 ms"),
+      message: expect.stringContaining("SetKey did not finish within 1000 ms"),
     });
     const [call] = server.calls;
-    expect(call?.deadline).toBeGreaterThanOrEqual(before + 70);
+    expect(call?.deadline).toBeGreaterThanOrEqual(before + 990);
     expect(call?.deadline).toBeLessThanOrEqual(Date.now() + 10);
     await call?.cancelled;
   });
