@@ -58,6 +58,7 @@ function ofGo(text) {
   const sum = { passed: 0, failed: 0, skipped: 0 };
   const output = new Map();
   const failedTests = new Set();
+  const underWay = new Set();
   const events = text
     .split("\n")
     .filter(Boolean)
@@ -66,6 +67,8 @@ function ofGo(text) {
     const id = `${Package} > ${Test ?? "package"}`;
     if (Action === "output") output.set(id, (output.get(id) ?? "") + Output);
     if (Action === "fail") failedTests.add(id);
+    if (Action === "start") underWay.add(Package);
+    if (Test === undefined && ["pass", "fail", "skip"].includes(Action)) underWay.delete(Package);
     if (Test === undefined) {
       // A package that fails without a test that did, as one that does not compile, counts as one.
       const alone = ![...failedTests].some((each) => each.startsWith(`${Package} > `) && each !== id);
@@ -78,6 +81,7 @@ function ofGo(text) {
       tell(Package, Test, output.get(id) ?? "");
     }
   }
+  if (underWay.size > 0) throw new Error(`it is cut off: ${[...underWay].join(", ")} did not end`);
   return sum;
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	pb "github.com/execution-store/execution-store/gen/go/execution_store/v1"
 )
@@ -27,15 +28,33 @@ const (
 func (s *Service) BatchGetKeys(
 	ctx context.Context, storeName string, keys []string, options ...ReadOption,
 ) ([]*KeyDocument, error) {
-	encoding, err := s.readEncoding(options)
+	documents := make([]*KeyDocument, 0, len(keys))
+	err := s.eachOfKeys(ctx, storeName, keys, options, func(wire *pb.KeyDocument) error {
+		documents = append(documents, toDocument(wire))
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	if problem := batchStoreProblem(storeName, false); problem != nil {
-		return nil, problem
+	return documents, nil
+}
+
+// eachOfKeys reads many keys as BatchGetKeys does, and calls back for each that is there.
+func (s *Service) eachOfKeys(
+	ctx context.Context, storeName string, keys []string, options []ReadOption, take func(*pb.KeyDocument) error,
+) error {
+	encoding, err := s.readEncoding(options)
+	if err != nil {
+		return err
 	}
-	waiting := distinct(keys)
-	documents := make([]*KeyDocument, 0, len(waiting))
+	if problem := batchStoreProblem(storeName, false); problem != nil {
+		return problem
+	}
+	waiting := keys
+	// The server tells keys of one request apart.
+	if partEnd(keys, maxKeysBytes, keyBytes) < len(keys) {
+		waiting = distinct(keys)
+	}
 	for len(waiting) > 0 {
 		asked := waiting[:partEnd(waiting, maxKeysBytes, keyBytes)]
 		response := new(pb.BatchGetKeysResponse)
@@ -47,14 +66,16 @@ func (s *Service) BatchGetKeys(
 			Encoding:       encoding,
 		}, response)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, wire := range response.GetDocuments() {
-			documents = append(documents, toDocument(wire))
+			if err := take(wire); err != nil {
+				return err
+			}
 		}
 		left := response.GetUnprocessedKeys()
 		if len(left) >= len(asked) {
-			return nil, brokenAnswer("leaves every key of a batch unprocessed")
+			return brokenAnswer("leaves every key of a batch unprocessed")
 		}
 		rest := waiting[len(asked):]
 		if len(left) > 0 {
@@ -62,12 +83,12 @@ func (s *Service) BatchGetKeys(
 		}
 		waiting = rest
 	}
-	return documents, nil
+	return nil
 }
 
 // BatchSetKeys sets many keys of a store, each as SetKey does, and answers in order. A bad entry, or a key named twice,
 // fails the call before anything is written. Not atomic: over 1,000 entries or 16 MiB it takes several requests, and an
-// error may leave a part of the keys written. Options count for every entry that does not say otherwise.
+// error, such as that of a value which only the server finds to be bad, may leave a part of the keys written. Options count for every entry that does not say otherwise.
 func (s *Service) BatchSetKeys(
 	ctx context.Context, storeName string, entries []SetEntry, options ...SetOption,
 ) ([]*SetResult, error) {
@@ -238,6 +259,8 @@ func keyProblem(key string, writes bool) string {
 		return fmt.Sprintf("is %d bytes long; expected 1 to %d bytes of UTF-8, so shorten it", len(key), maxKeyBytes)
 	case writes && strings.Contains(key, "\x00"):
 		return "contains a NUL character; remove it"
+	case !utf8.ValidString(key):
+		return "is not UTF-8; expected keys in it"
 	}
 	return ""
 }

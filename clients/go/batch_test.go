@@ -94,8 +94,10 @@ func TestEntriesOfBatches(t *testing.T) {
 		equal(t, e.Outcome, es.OutcomeNotApplied)
 		contains(t, e.Violations[0].Field, "entries[1499]")
 	}
+	_, err := service.BatchSetKeys(ctx, "s", append(many[:1499:1499], es.SetEntry{Key: "\xff", Value: 1}))
+	equal(t, fails(t, err, codes.InvalidArgument, "KEY_INVALID").Outcome, es.OutcomeNotApplied)
 	equal(t, must[int64](t)(service.CountKeys(ctx, "s", es.WithPrefix("m"))), int64(0))
-	_, err := service.BatchSetKeys(ctx, "", nil)
+	_, err = service.BatchSetKeys(ctx, "", nil)
 	fails(t, err, codes.InvalidArgument, "STORE_NAME_INVALID")
 	_, err = service.BatchGetKeys(ctx, "", nil)
 	fails(t, err, codes.InvalidArgument, "STORE_NAME_INVALID")

@@ -52,7 +52,7 @@ func (config *clientConfig) check() *Error {
 	if problem := config.retry.check(); problem != nil {
 		return problem
 	}
-	return nil
+	return config.headersProblem
 }
 
 // Address is that of the server, as it was given.

@@ -117,8 +117,11 @@ func TestHeaders(t *testing.T) {
 	for err := range errorsOf(broken.Store("s").Watch(ctx)) {
 		fails(t, err, codes.Unauthenticated, "UNAUTHENTICATED")
 	}
-	secret := open(t, scripted.address, es.WithHeaders(map[string]string{"authorization": "hunter2\n"}))
-	_, err = secret.Store("s").Has(ctx, "k")
+	secret := map[string]string{"authorization": "hunter2\n"}
+	_, err = es.New(es.WithHeaders(secret))
+	fails(t, err, codes.InvalidArgument, es.ReasonClientOptionInvalid)
+	function := func(context.Context) (map[string]string, error) { return secret, nil }
+	_, err = open(t, scripted.address, es.WithHeaderFunc(function)).Store("s").Has(ctx, "k")
 	fails(t, err, codes.InvalidArgument, es.ReasonClientOptionInvalid)
 	if strings.Contains(err.Error(), "hunter2") {
 		t.Fatal("the message holds the secret")
@@ -159,6 +162,24 @@ func TestCloseWaitsForCallsUnderWay(t *testing.T) {
 	ok(t, client.Close())
 	_, err := client.Store("s").Set(ctx, "k", 1)
 	equal(t, fails(t, err, codes.FailedPrecondition, es.ReasonClientClosed).Outcome, es.OutcomeNotApplied)
+}
+
+func TestWatchesOfClosedClients(t *testing.T) {
+	ctx := testContext(t)
+	client := open(t, shared.lmdb.address)
+	store := client.Store("s")
+	before := store.Watch(ctx)
+	ok(t, client.Close())
+	// One that was made before has ended with the client, one that is made after cannot be.
+	equal(t, read(t, before).err(), nil)
+	fails(t, read(t, store.Watch(ctx)).err(), codes.FailedPrecondition, es.ReasonClientClosed)
+	mirror := store.Mirror(ctx)
+	fails(t, mirror.Ready(ctx), codes.FailedPrecondition, es.ReasonClientClosed)
+	_, err := mirror.Get("k")
+	fails(t, err, codes.FailedPrecondition, es.ReasonClientClosed)
+	failed := make(chan error, 1)
+	store.Subscribe(ctx, func(es.Message) {}, es.WithOnError(func(err error) { failed <- err }))
+	fails(t, <-failed, codes.FailedPrecondition, es.ReasonClientClosed)
 }
 
 func TestCloseEndsRepetitions(t *testing.T) {

@@ -61,6 +61,10 @@ func TestDelays(t *testing.T) {
 			t.Errorf("attempt %d: got %s, want %s", c.attempt, got, c.want)
 		}
 	}
+	policy.InitialBackoff = 0
+	if got := policy.delay(5000, asked, 0); got != 10*time.Second {
+		t.Errorf("without a backoff: got %s, want what the server asks for", got)
+	}
 }
 
 func TestMethodsAreAsTheContractSays(t *testing.T) {

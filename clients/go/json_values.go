@@ -73,8 +73,12 @@ func toWireNumber(number json.Number) (*structpb.Value, error) {
 		}), nil
 	}
 	if numError, ok := err.(*strconv.NumError); ok && numError.Err == strconv.ErrRange {
-		// A whole number beyond 64 bits: as a double it would be another one.
-		return nil, strconv.ErrRange
+		// A whole number beyond 64 bits: as a double it would be another one, unless it was written from that double.
+		double, err := number.Float64()
+		if err != nil || strconv.FormatFloat(double, 'f', -1, 64) != number.String() {
+			return nil, strconv.ErrRange
+		}
+		return structpb.NewNumberValue(double), nil
 	}
 	double, err := number.Float64()
 	if err != nil {
@@ -88,6 +92,11 @@ func decodeJSON(encoded *structpb.Value, target any) error {
 	pointer := reflect.ValueOf(target)
 	if pointer.Kind() != reflect.Pointer || pointer.IsNil() {
 		return invalidField(ReasonClientOptionInvalid, "target", "is no pointer; expected one to what the value is decoded into")
+	}
+	if _, isRaw := target.(*RawValue); isRaw {
+		problem := misfit(pointer.Type().Elem(), nil)
+		problem.Message = "value came as JSON, which has no bytes for a RawValue; read it with EncodingBSON"
+		return problem
 	}
 	text, err := json.Marshal(fromWireJSON(encoded))
 	if err == nil {

@@ -85,13 +85,14 @@ func (s *Store) Mirror(ctx context.Context, options ...MirrorOption) *Mirror[any
 func (m *Mirror[T]) Ready(ctx context.Context) error {
 	select {
 	case <-m.filled:
-		return nil
 	case <-ctx.Done():
-		return contextError(ctx)
 	case <-m.ended:
 	}
 	if m.isReady() {
 		return nil
+	}
+	if ctx.Err() != nil {
+		return contextError(ctx)
 	}
 	if err := m.Err(); err != nil {
 		return err
@@ -251,7 +252,7 @@ func (m *Mirror[T]) apply(events []Event) []Change[T] {
 func decodeEntry[T any](document *KeyDocument) mirrorEntry[T] {
 	entry := mirrorEntry[T]{document: document}
 	if document != nil {
-		entry.err = document.Decode(&entry.value)
+		entry.value, entry.err = decodeAs[T](document.bson, document.json, document.Key)
 	}
 	return entry
 }

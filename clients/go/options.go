@@ -3,6 +3,7 @@ package executionstore
 import (
 	"context"
 	"crypto/tls"
+	"maps"
 	"time"
 
 	"google.golang.org/grpc"
@@ -30,8 +31,10 @@ type clientConfig struct {
 	retry       RetryPolicy
 	credentials credentials.TransportCredentials
 	headers     HeaderFunc
-	dialOptions []grpc.DialOption
-	context     contextConfig
+	// headersProblem is that of fixed headers.
+	headersProblem *Error
+	dialOptions    []grpc.DialOption
+	context        contextConfig
 }
 
 type contextConfig struct {
@@ -91,12 +94,16 @@ type HeaderFunc func(ctx context.Context) (map[string]string, error)
 // WithHeaders sends these headers with every request, such as authorization. Names are in lower case. The outgoing
 // metadata of a call's context travels, too.
 func WithHeaders(headers map[string]string) Option {
-	return WithHeaderFunc(func(context.Context) (map[string]string, error) { return headers, nil })
+	fixed := maps.Clone(headers)
+	return clientOption(func(c *clientConfig) {
+		c.headers = func(context.Context) (map[string]string, error) { return fixed, nil }
+		c.headersProblem = checkHeaders(fixed)
+	})
 }
 
 // WithHeaderFunc asks for the headers before each attempt. If it fails, so does the call, as ErrUnauthenticated.
 func WithHeaderFunc(headers HeaderFunc) Option {
-	return clientOption(func(c *clientConfig) { c.headers = headers })
+	return clientOption(func(c *clientConfig) { c.headers, c.headersProblem = headers, nil })
 }
 
 // WithDataset sees the stores of a dataset, by the 24 hex digits of its ObjectID. Without it, or with an empty id,

@@ -68,7 +68,9 @@ func mayRepeat(e *Error, m *method) bool {
 // delay is the time to wait after attempt number attempt, from 1; random is from 0 to 1. What the server asks for is
 // the least.
 func (p RetryPolicy) delay(attempt int, e *Error, random float64) time.Duration {
-	backoff := math.Min(float64(p.MaxBackoff), float64(p.InitialBackoff)*math.Pow(2, float64(attempt-1)))
+	// Doubled no more often than it can count: zero times infinity is no time.
+	doubled := math.Pow(2, float64(min(attempt-1, 64)))
+	backoff := math.Min(float64(p.MaxBackoff), float64(p.InitialBackoff)*doubled)
 	asked := float64(e.RetryAfter)
 	return time.Duration(math.Max(backoff*(1-random/2), asked*(1+random/5)))
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 	"time"
+
+	pb "github.com/execution-store/execution-store/gen/go/execution_store/v1"
 )
 
 // Store is one store: keys with values, a time to live and a policy. Client.Store gives one. The functions [Get], [Set],
@@ -112,13 +114,14 @@ func (s *Store) Count(ctx context.Context, options ...CountOption) (int64, error
 // GetMany reads many keys, by key; those that are not there are left out. Together they are no snapshot. See also the
 // function [GetMany].
 func (s *Store) GetMany(ctx context.Context, keys []string, options ...ReadOption) (map[string]*KeyDocument, error) {
-	documents, err := s.service.BatchGetKeys(ctx, s.name, keys, options...)
+	byKey := make(map[string]*KeyDocument, len(keys))
+	err := s.service.eachOfKeys(ctx, s.name, keys, options, func(wire *pb.KeyDocument) error {
+		document := toDocument(wire)
+		byKey[document.Key] = document
+		return nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	byKey := make(map[string]*KeyDocument, len(documents))
-	for _, document := range documents {
-		byKey[document.Key] = document
 	}
 	return byKey, nil
 }
@@ -159,12 +162,12 @@ func (s *Store) withPolicy(options []SetOption) []SetOption {
 // Get reads a value as a T. It fails as [ErrKeyNotFound] if the key is not there, and as [ErrInvalidArgument] if the
 // value does not fit into a T.
 func Get[T any](ctx context.Context, store *Store, key string, options ...ReadOption) (T, error) {
-	var value T
 	document, err := store.Get(ctx, key, options...)
-	if err == nil {
-		err = document.Decode(&value)
+	if err != nil {
+		var none T
+		return none, err
 	}
-	return value, err
+	return decodeAs[T](document.bson, document.json, key)
 }
 
 // Set is Store.Set with a type: it does not take what is no T.
@@ -174,17 +177,15 @@ func Set[T any](ctx context.Context, store *Store, key string, value T, options 
 
 // GetMany reads many values as Ts, by key; keys that are not there are left out. Together they are no snapshot.
 func GetMany[T any](ctx context.Context, store *Store, keys []string, options ...ReadOption) (map[string]T, error) {
-	documents, err := store.service.BatchGetKeys(ctx, store.name, keys, options...)
+	values := make(map[string]T, len(keys))
+	var document valueAs[T]
+	err := store.service.eachOfKeys(ctx, store.name, keys, options, func(wire *pb.KeyDocument) error {
+		value, err := document.decode(wire.GetValueBson(), wire.GetValue(), wire.GetKey())
+		values[wire.GetKey()] = value
+		return err
+	})
 	if err != nil {
 		return nil, err
-	}
-	values := make(map[string]T, len(documents))
-	for _, document := range documents {
-		var value T
-		if err := document.Decode(&value); err != nil {
-			return nil, err
-		}
-		values[document.Key] = value
 	}
 	return values, nil
 }
@@ -212,7 +213,7 @@ func Values[T any](ctx context.Context, store *Store, options ...ListOption) ite
 			var entry Entry[T]
 			if err == nil {
 				entry.Key = document.Key
-				err = document.Decode(&entry.Value)
+				entry.Value, err = decodeAs[T](document.bson, document.json, document.Key)
 			}
 			if !yield(entry, err) || err != nil {
 				return

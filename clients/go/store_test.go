@@ -54,6 +54,15 @@ func TestManyKeysOfAStore(t *testing.T) {
 		equal(t, must[*es.KeyDocument](t)(store.Metadata(ctx, "b")).Policy, es.Evict)
 		got := must[map[string]int](t)(es.GetMany[int](ctx, store, []string{"b", "none", "a", "b"}))
 		equal(t, got, map[string]int{"a": 1, "b": 3})
+		// Nothing of one value shows in the next, whose memory it shares.
+		ok(t, store.SetMany(ctx, map[string]any{"p": map[string]any{"x": 1, "y": []int{1}}, "q": map[string]any{"z": 2}, "r": map[string]any{"y": []int{3}}}))
+		type fields struct {
+			X, Z int
+			Y    []int
+		}
+		equal(t, must[map[string]fields](t)(es.GetMany[fields](ctx, store, []string{"p", "q", "r"})),
+			map[string]fields{"p": {X: 1, Y: []int{1}}, "q": {Z: 2}, "r": {Y: []int{3}}})
+		equal(t, must[int64](t)(store.DeleteMany(ctx, []string{"p", "q", "r"})), int64(3))
 		documents := must[map[string]*es.KeyDocument](t)(store.GetMany(ctx, []string{"a"}, es.WithEncoding(es.EncodingNone)))
 		equal(t, len(documents), 1)
 		values := must[[]es.Entry[int]](t)(es.Collect(es.Values[int](ctx, store)))

@@ -1,6 +1,8 @@
 package executionstore_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	es "github.com/execution-store/execution-store/clients/go"
+	pb "github.com/execution-store/execution-store/gen/go/execution_store/v1"
 )
 
 // inbox takes messages in, described.
@@ -78,6 +81,48 @@ func TestSubscriptionsOverLostHistory(t *testing.T) {
 	third.send(t, startedMessage("", time.Minute), snapshotMessage(keyEvent(wireExisting, "b", "2"), keyEvent(wireExisting, "x", "1")), completeMessage("t2"),
 		eventsMessage("t3", keyEvent(wireExpired, "gone", ""), keyEvent(wireDeleted, "b", "")))
 	messages.hears(t, "update b", "delete a", "delete b")
+}
+
+// TestEndsComeAtOnce ends what reads in the middle of the events of one message.
+func TestEndsComeAtOnce(t *testing.T) {
+	ctx, cancel := context.WithCancel(testContext(t))
+	defer cancel()
+	scripted := startScripted(t, nil)
+	client := open(t, scripted.address)
+	store := client.Store("s")
+	three := []*pb.WatchKeysResponse{startedMessage("t1", time.Minute), eventsMessage("t2",
+		keyEvent(wireCreated, "a", "1"), keyEvent(wireCreated, "b", "1"), keyEvent(wireCreated, "c", "1"))}
+	go func() { scripted.next(t).send(t, three...) }()
+	heard := ""
+	for event, err := range store.Watch(ctx).Events() {
+		heard += event.Key
+		if event.Key == "a" {
+			cancel()
+		}
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	equal(t, heard, "a")
+
+	messages := make(inbox, 10)
+	closed := make(chan error, 1)
+	store.Subscribe(testContext(t), func(message es.Message) {
+		messages.take(message)
+		if message.Key == "a" {
+			closed <- client.Close()
+		}
+	})
+	watch := scripted.next(t)
+	watch.send(t, three...)
+	messages.hears(t, "insert a")
+	ok(t, <-closed)
+	<-watch.done
+	select {
+	case message := <-messages:
+		t.Fatalf("told %q after the client was closed", message)
+	case <-time.After(100 * time.Millisecond):
+	}
 }
 
 func TestSubscriptionsThatFail(t *testing.T) {

@@ -153,8 +153,41 @@ const valueStart = 4 + 1 + len(valueName)
 // readers are buffers of the bson package's slower decoder, the only one that knows json tags.
 var readers = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
 
-// decodeBSON decodes the document of a value. The commonest types need no reflection.
-func decodeBSON(encoded []byte, target any) error {
+// valueAs is the document of a value as a T.
+type valueAs[T any] struct {
+	Value T `bson:"value"`
+}
+
+// decodeAs decodes the value of one of the two forms that it may have come in; key is for the message if it has neither.
+func decodeAs[T any](encoded []byte, asJSON *structpb.Value, key string) (T, error) {
+	return new(valueAs[T]).decode(encoded, asJSON, key)
+}
+
+// decode is decodeAs, for one value after the other with the same memory.
+func (v *valueAs[T]) decode(encoded []byte, asJSON *structpb.Value, key string) (T, error) {
+	var none T
+	v.Value = none
+	var err error
+	switch {
+	case encoded != nil:
+		err = decodeInto(encoded, &v.Value, v)
+	case asJSON != nil:
+		err = decodeJSON(asJSON, &v.Value)
+	default:
+		err = noValueError(key)
+	}
+	if err != nil {
+		return none, err
+	}
+	return v.Value, nil
+}
+
+// decodeBSON decodes the document of a value into what target points to.
+func decodeBSON(encoded []byte, target any) error { return decodeInto(encoded, target, nil) }
+
+// decodeInto is decodeBSON that needs no reflection for the commonest types, and for others less with a document that
+// points to a valueAs whose Value is what target points to.
+func decodeInto(encoded []byte, target, document any) error {
 	if raw, ok := target.(*RawValue); ok {
 		*raw = RawValue(encoded)
 		return nil
@@ -172,7 +205,11 @@ func decodeBSON(encoded []byte, target any) error {
 	}
 	t := pointer.Type().Elem()
 	// As a document, since the bson package keeps what it decodes documents with, but not what it decodes values with.
-	wrapper := reflect.New(wrapperOf(t))
+	var wrapper reflect.Value
+	if document == nil {
+		wrapper = reflect.New(wrapperOf(t))
+		document = wrapper.Interface()
+	}
 	var err error
 	if decodesJSONTags(t) {
 		reader := readers.Get().(*bufio.Reader)
@@ -180,14 +217,16 @@ func decodeBSON(encoded []byte, target any) error {
 		reader.Reset(bytes.NewReader(encoded))
 		decoder := bson.NewDecoder(bson.NewDocumentReader(reader))
 		decoder.UseJSONStructTags()
-		err = decoder.Decode(wrapper.Interface())
+		err = decoder.Decode(document)
 	} else {
-		err = bson.Unmarshal(encoded, wrapper.Interface())
+		err = bson.Unmarshal(encoded, document)
 	}
 	if err != nil {
 		return misfit(t, err)
 	}
-	pointer.Elem().Set(wrapper.Elem().Field(0))
+	if wrapper.IsValid() {
+		pointer.Elem().Set(wrapper.Elem().Field(0))
+	}
 	return nil
 }
 

@@ -82,7 +82,9 @@ func TestValuesAsJSON(t *testing.T) {
 		equal(t, roundTrip[int64](t, store, int64(1)<<60+1, es.EncodingJSON), int64(1)<<60+1)
 		equal(t, roundTrip[any](t, store, int64(1)<<60+1, es.EncodingJSON), any(json.Number("1152921504606846977")))
 		equal(t, roundTrip[any](t, store, 0.5, es.EncodingJSON), any(json.Number("0.5")))
-		equal(t, roundTrip[float64](t, store, 1e300, es.EncodingJSON), 1e300)
+		for _, double := range []float64{1e300, 1e19, -1.5e20, math.MaxUint64} {
+			equal(t, roundTrip[float64](t, store, double, es.EncodingJSON), double)
+		}
 		equal(t, roundTrip[any](t, store, nil, es.EncodingJSON), nil)
 		equal(t, roundTrip[[]any](t, store, []any{true, "x", nil}, es.EncodingJSON), []any{true, "x", nil})
 
@@ -94,6 +96,10 @@ func TestValuesAsJSON(t *testing.T) {
 			any(map[string]any{"$date": "1970-01-01T00:00:01Z"}))
 		asJSON := must[*es.KeyDocument](t)(store.Get(ctx, "k", es.WithEncoding(es.EncodingJSON)))
 		equal(t, asJSON.Raw(), es.RawValue(nil))
+		// Which text could be taken for base64.
+		must[*es.SetResult](t)(store.Set(ctx, "k", "aGVsbG8="))
+		_, err := es.Get[es.RawValue](ctx, store, "k", es.WithEncoding(es.EncodingJSON))
+		fails(t, err, codes.InvalidArgument, es.ReasonValueInvalid)
 
 		for _, refused := range []any{math.NaN(), uint64(math.MaxUint64), func() {}} {
 			_, err := store.Set(ctx, "k", refused, es.WithEncoding(es.EncodingJSON))

@@ -22,6 +22,8 @@ type Watch struct {
 	context    contextConfig
 	config     watchConfig
 	ctx        context.Context
+	// late says that the client was closed before.
+	late bool
 
 	closed atomic.Bool
 
@@ -34,9 +36,12 @@ type Watch struct {
 
 // WatchKeys watches keys: tells every change from now on, or first what is there, or what came after a token; see
 // [Watch]. Without options, of every store of the context. Nothing is checked or sent before it is read. The context
-// ends the watch; its deadline counts, too.
+// ends the watch; its deadline counts, too. After Client.Close, the watch fails as [ErrClosed].
 func (s *Service) WatchKeys(ctx context.Context, options ...WatchOption) *Watch {
-	watch := &Watch{connection: s.connection, context: s.config, config: s.watchConfig(options), ctx: ctx}
+	watch := &Watch{
+		connection: s.connection, context: s.config, config: s.watchConfig(options), ctx: ctx,
+		late: s.connection.closing.Err() != nil,
+	}
 	if watch.config.resumeToken != nil {
 		watch.token = *watch.config.resumeToken
 	}
@@ -71,7 +76,11 @@ func (w *Watch) Events() iter.Seq2[Event, error] {
 				return
 			}
 			for index := range events {
-				if !w.handOver(&events[index]) || !yield(events[index], nil) {
+				if !w.handOver(&events[index]) {
+					// What the messages end with says how.
+					break
+				}
+				if !yield(events[index], nil) {
 					return
 				}
 			}
@@ -103,9 +112,9 @@ func (w *Watch) messages() iter.Seq2[[]Event, error] {
 	}
 }
 
-// handOver notes the token of an event that the consumer gets; false if the watch was closed.
+// handOver notes the token of an event that the consumer gets; false if the watch was ended.
 func (w *Watch) handOver(event *Event) bool {
-	if w.closed.Load() {
+	if w.closed.Load() || w.ctx.Err() != nil || w.connection.closing.Err() != nil {
 		return false
 	}
 	if event.Type == EventReset || event.ResumeToken != "" {
@@ -131,6 +140,9 @@ func (w *Watch) open() (*eventBuffer, error) {
 	if w.closed.Load() {
 		buffer.end(nil, true)
 		return buffer, nil
+	}
+	if w.late {
+		return nil, closedError(watchKeys)
 	}
 	request, err := w.config.request(w.context)
 	if err != nil {

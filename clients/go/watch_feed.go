@@ -2,6 +2,7 @@ package executionstore
 
 import (
 	"context"
+	"io"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -129,6 +130,10 @@ func (f *watchFeed) connect(ctx context.Context) *Error {
 		request.Snapshot, request.ResumeToken = f.snapshot, f.token
 		if err = stream.SendMsg(request); err == nil {
 			err = stream.CloseSend()
+		}
+		if err == io.EOF {
+			// The stream has ended; reading says why.
+			err = nil
 		}
 	}
 	for err == nil {

@@ -140,7 +140,8 @@ func WithProgressInterval(interval time.Duration) MirrorOption {
 }
 
 // WithBuffer is how much waits for the consumer before no more is taken from the connection: 1,000 events or 4 MiB
-// unless set. Both are at least 1, and may be exceeded by one message.
+// unless set. Both are at least 1, and may be exceeded by one message; what the connection's own window takes, up to
+// 16 MiB, comes on top.
 func WithBuffer(events, bytes int) MirrorOption {
 	return mirrorOption(func(c *watchConfig) { c.bufferEvents, c.bufferBytes = events, bytes })
 }
