@@ -13,9 +13,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from execution_store import ExecutionStoreService
+from execution_store import ExecutionStoreService, joined_reads
 from execution_store.v1 import execution_store_pb2 as pb
 from scripted_server import ScriptedServer
+from store_server import until
 
 ROUNDS = 5
 
@@ -92,6 +93,35 @@ def close_beside_a_call(_service: ExecutionStoreService) -> None:
         assert exit_code(pid) == 0
         released.set()
         assert call.result(20)
+    server.stop()
+
+
+def beside_waiting_gets(_service: ExecutionStoreService) -> None:
+    entered = threading.Event()
+    released = threading.Event()
+    document = pb.KeyDocument(key="k", store_name="s", policy=1)
+
+    def slow(_request: object, _context: object) -> pb.GetKeyResponse:
+        entered.set()
+        released.wait(60)
+        return pb.GetKeyResponse(document=document)
+
+    joined_reads._PATIENCE = 60.0
+    server = ScriptedServer()
+    server.answers += [slow, pb.GetKeyResponse(document=document)]
+    with ExecutionStoreService(address=server.address) as service, ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(service.get_key, "s", "k")]
+        assert entered.wait(20)
+        calls.append(pool.submit(service.get_key, "s", "k"))
+        (lane,) = service._connection._joined_reads._lanes.values()
+        until(lambda: lane.waiting, "a get waits")
+        pid = os.fork()
+        if pid == 0:
+            # The gets of threads that this process does not have hold up none of its own.
+            os._exit(1 if service._connection._joined_reads._lanes else 0)
+        assert exit_code(pid) == 0
+        released.set()
+        assert all(call.result(20) is not None for call in calls)
     server.stop()
 
 

@@ -120,7 +120,7 @@ def _rich_status(
     details = {"ErrorInfo": info}
     if retry_after is not None:
         retry = _DETAIL_CLASSES[f"{_PREFIX}RetryInfo"]()
-        retry.retry_delay.nanos = round(retry_after * 1e9)
+        retry.retry_delay.FromNanoseconds(round(retry_after * 1e9))
         details["RetryInfo"] = retry
     for name, detail in details.items():
         status.details.add(type_url=f"{_PREFIX}{name}", value=detail.SerializeToString())

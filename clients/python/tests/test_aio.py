@@ -60,6 +60,68 @@ def test_a_service_belongs_to_one_running_loop(lmdb_server, dataset_id):
     first.close()
 
 
+def test_a_loop_that_is_closed_amid_calls_does_not_hinder_closing(lmdb_server, dataset_id):
+    waiting = aio.ExecutionStoreService(address="127.0.0.1:1")
+    watching = aio.ExecutionStoreService(dataset_id, address=lmdb_server.address)
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)
+
+    async def begin() -> list[object]:
+        watch = watching.watch_keys("s")
+        call = asyncio.create_task(waiting.has_key("s", "k"))
+        await watch.__anext__()
+        return [watch, call]
+
+    left = loop.run_until_complete(begin())
+    loop.close()
+
+    async def end() -> None:
+        for service in (waiting, watching):
+            await asyncio.wait_for(service.close(), 20)
+
+    asyncio.run(end())
+    assert not left[1].done()
+
+
+def test_a_service_is_closed_by_the_loop_that_it_belongs_to(lmdb_server, dataset_id):
+    service = aio.ExecutionStoreService(dataset_id, address=lmdb_server.address)
+
+    async def main() -> None:
+        await service.has_key("s", "k")
+        with pytest.raises(FailedPreconditionError, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, service.close())
+        assert not await service.has_key("s", "k")
+        await service.close()
+
+    asyncio.run(main())
+
+
+def test_close_ends_repetitions_without_a_wait(scripted):
+    async def main() -> None:
+        release = threading.Event()
+
+        def slow(_request: object, context: grpc.ServicerContext) -> None:
+            release.wait(20)
+            context.abort(grpc.StatusCode.UNAVAILABLE, "")
+
+        scripted.answers += [slow, pb.HasKeyResponse()]
+        service = aio.ExecutionStoreService(
+            address=scripted.address, retry=RetryPolicy(initial_backoff=0, max_backoff=0)
+        )
+        task = asyncio.create_task(service.has_key("s", "k"))
+        while not scripted.calls:
+            await asyncio.sleep(0.005)
+        closing = asyncio.create_task(service.close())
+        await asyncio.sleep(0)
+        release.set()
+        await asyncio.wait_for(closing, 20)
+        with pytest.raises(StoreError):
+            await task
+        assert len(scripted.calls) == 1
+
+    asyncio.run(main())
+
+
 def test_a_cancelled_task_cancels_its_call(scripted):
     async def main() -> None:
         loop = asyncio.get_running_loop()

@@ -160,6 +160,30 @@ def test_close_waits_for_calls_and_ends_waiting_ones(scripted):
         assert time.monotonic() - started < 20
 
 
+def test_close_leaves_no_channel_to_a_watch_that_begins(lmdb_server, dataset_id):
+    entered = threading.Event()
+    released = threading.Event()
+
+    def headers() -> dict[str, str]:
+        entered.set()
+        released.wait(20)
+        return {}
+
+    service = ExecutionStoreService(dataset_id, address=lmdb_server.address, headers=headers)
+    with ThreadPoolExecutor(2) as pool:
+        reading = pool.submit(service.watch_keys("s").next_event)
+        assert entered.wait(20)
+        closing = pool.submit(service.close)
+        assert reading.result(20) is None
+        released.set()
+        closing.result(20)
+    until(
+        lambda: not any(thread.name == "execution-store-watch" for thread in threading.enumerate()),
+        "the watch ends",
+    )
+    assert service._connection._channel is None
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
     directory: Path = tmp_path_factory.mktemp("tls")

@@ -13,7 +13,9 @@ TESTS = Path(__file__).parent
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.parametrize("program", ["children", "pool_of_processes", "close_beside_a_call"])
+@pytest.mark.parametrize(
+    "program", ["children", "pool_of_processes", "close_beside_a_call", "beside_waiting_gets"]
+)
 def test_forks(lmdb_server, dataset_id, program):
     path = os.pathsep.join([str(TESTS), str(TESTS.parent / "src")])
     run = subprocess.run(

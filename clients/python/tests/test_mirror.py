@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,7 +22,7 @@ from execution_store import (
 from scripted_watch import ScriptedWatches
 from store_server import StoreServer, until
 from test_watch import watch_threads
-from watch_worlds import SOON, SyncWorld
+from watch_worlds import SOON, InBackground, SyncWorld
 
 LOST = (grpc.StatusCode.OUT_OF_RANGE, "HISTORY_LOST")
 OpenMirror = Callable[..., Any]
@@ -246,6 +247,52 @@ def test_keeps_what_it_had_when_it_is_closed(
     assert dict(map_) == {"a": 1}
     world.wait_ready(map_)
     until(lambda: not watch_threads(), "the threads have ended")
+
+
+def test_of_a_closed_service_is_refused_and_closing_at_once_is_no_error(
+    world: SyncWorld, watches: ScriptedWatches
+) -> None:
+    service = world.service(watches.address)
+    store = world.store(service)
+
+    def open_and_begin_to_close() -> Any:
+        map_ = store.mirror()
+        return map_, service.close()
+
+    map_, closing = world.do(open_and_begin_to_close)
+    world.run(closing)
+    world.wait_ready(map_)
+    assert dict(map_) == {}
+    with pytest.raises(FailedPreconditionError) as caught:
+        world.do(store.mirror)
+    assert caught.value.reason == "CLIENT_CLOSED"
+
+
+def test_listeners_come_and_go_in_any_thread(
+    world: SyncWorld, mirror: OpenMirror, watches: ScriptedWatches
+) -> None:
+    map_ = mirror()
+    call = watches.call(0)
+    call.send(say.started(), say.complete("t0"))
+    world.wait_ready(map_)
+    heard: list[int] = []
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+
+        def listen(number: int) -> None:
+            for _ in range(500):
+                map_.on_change(lambda _: None)()
+            map_.on_change(lambda _: heard.append(number))
+
+        listening = [InBackground(lambda number=number: listen(number)) for number in range(8)]
+        for each in listening:
+            each.result()
+    finally:
+        sys.setswitchinterval(before)
+    call.send(say.events("t1", say.created("a")))
+    until(lambda: "a" in map_, "the change has come")
+    until(lambda: len(heard) == 8, "all have heard of it")
 
 
 def test_ends_when_nobody_holds_it(world: SyncWorld, peer: Any, watches: ScriptedWatches) -> None:

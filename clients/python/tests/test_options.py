@@ -74,6 +74,8 @@ def test_addresses_that_are_none(text):
         ({"tls": TlsOptions(root_certificates="file.pem")}, "tls.root_certificates"),
         ({"encoding": "xml"}, "encoding"),
         ({"collection_name": 7}, "collection_name"),
+        ({"collection_name": 0}, "collection_name"),
+        ({"collection_name": "\ud800"}, "collection_name"),
     ],
 )
 def test_options_that_cannot_be_used(cls, options, field):

@@ -180,8 +180,13 @@ def test_a_server_that_is_no_execution_store_is_named(open_service):
 def test_answers_that_break_the_contract_are_named(scripted, open_service):
     service = open_service(address=scripted.address)
     scripted.answers.append(pb.GetKeyResponse())
-    with pytest.raises(InternalError, match="holds no document"):
+    with pytest.raises(InternalError, match="holds no document") as raised:
         service.get_key("s", "k")
+    assert raised.value.outcome is None
+    scripted.answers.append(pb.SetKeyResponse())
+    with pytest.raises(InternalError, match="holds no document") as raised:
+        service.set_key("s", "k", 1)
+    assert raised.value.outcome == "UNKNOWN"
     scripted.answers.append(pb.BatchGetKeysResponse(unprocessed_keys=["k"]))
     with pytest.raises(InternalError, match="unprocessed"):
         service.batch_get_keys("s", ["k"])
@@ -307,6 +312,21 @@ def test_a_headers_function_that_fails_is_told_without_its_secret(scripted, open
     assert "secret" not in refused.value.message
 
 
+def test_an_error_of_the_headers_says_nothing_of_other_calls(scripted, open_service):
+    def headers():
+        raise UnavailableError("the store of tokens", outcome="UNKNOWN")
+
+    service = open_service(address=scripted.address, headers=headers)
+    for call, outcome in (
+        (lambda: service.set_key("s", "k", 1), "NOT_APPLIED"),
+        (lambda: service.has_key("s", "k"), None),
+    ):
+        with pytest.raises(UnavailableError, match="the store of tokens") as raised:
+            call()
+        assert raised.value.outcome == outcome
+    assert not scripted.calls
+
+
 def attempts(repeatable: bool = True, deadline: float = 100.0, **policy: float) -> Attempts:
     return Attempts(RetryPolicy(**policy), repeatable=repeatable, started=0, deadline=deadline)
 
@@ -349,6 +369,8 @@ def test_backoff_doubles_up_to_its_limit_and_heeds_the_server():
         {"initial_backoff": math.inf},
         {"max_backoff": -0.1},
         {"max_backoff": True},
+        {"max_attempts": 10**400},
+        {"wait_for_server": 10**400},
     ],
 )
 def test_policies_out_of_range_are_refused(options):

@@ -75,10 +75,22 @@ def test_many_keys(store):
     assert [each.value for each in store.iter_values(prefix="b")] == [2]
     assert store.delete_many(["a", "b", "missing"]) == 2
     assert store.clear() == 2
-    for bad in ([1], "ab", [("a", 1, 2)], 7):
+    for bad in ([1], "ab", [("a", 1, 2)], 7, ["ab", "cd"], [{"a", "b"}], [("a", 1), None]):
         with pytest.raises(InvalidArgumentError) as raised:
             store.set_many(bad)
         assert raised.value.outcome == "NOT_APPLIED"
+    assert store.count() == 0
+
+
+def test_errors_of_the_entries_themselves_come_through(store):
+    def entries():
+        yield "a", 1
+        raise ValueError("of the caller")
+
+    with pytest.raises(ValueError, match="of the caller") as raised:
+        store.set_many(entries())
+    assert type(raised.value) is ValueError
+    assert store.count() == 0
 
 
 def test_a_store_of_a_service_leaves_it_open(service):

@@ -222,6 +222,46 @@ def test_goes_on_after_a_callback_that_fails_and_reports_it(
     assert "s3" not in caplog.text
 
 
+def test_goes_on_after_a_value_that_cannot_be_read_and_reports_it(
+    subscribe: Subscribe, watches: ScriptedWatches
+) -> None:
+    heard: list[str] = []
+    errors: list[Exception] = []
+    subscribe(lambda message: heard.append(brief(message)), on_error=errors.append)
+    broken = [say.existing("a"), say.updated("b")]
+    for each in broken:
+        each.document.value_bson = b"\x05\x00\x00\x00\x01"
+    call = watches.call(0)
+    call.send(say.started(), say.snapshot(broken[0], say.existing("b")), say.complete("t1"))
+    call.send(say.events("t2", broken[1], say.updated("b", 3), say.deleted("a")))
+    until(lambda: "delete a None" in heard, "all is told")
+    assert heard == ["initial b 1", "update b 3", "delete a None"]
+    reasons = [error.reason for error in errors if isinstance(error, FailedPreconditionError)]
+    assert reasons == ["VALUE_UNDECODABLE"] * 2
+
+
+def test_to_a_closed_service_is_refused_and_closing_at_once_is_no_error(
+    world: SyncWorld, watches: ScriptedWatches
+) -> None:
+    service = world.service(watches.address)
+    errors: list[Exception] = []
+
+    async def subscribe_and_close() -> None:
+        await service.subscribe("jobs", print, on_error=errors.append)
+        await service.close()
+
+    if world.name == "aio":
+        world.run(subscribe_and_close())
+    else:
+        service.subscribe("jobs", print, on_error=errors.append)
+        service.close()
+    until(lambda: not watch_threads(), "the threads have ended")
+    with pytest.raises(FailedPreconditionError) as caught:
+        world.run(service.subscribe("jobs", print))
+    assert caught.value.reason == "CLIENT_CLOSED"
+    assert errors == []
+
+
 def test_reports_what_ends_it(
     subscribe: Subscribe, watches: ScriptedWatches, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -134,7 +134,56 @@ def test_times_beyond_datetime_do_not_make_a_value_unreadable(service, json_serv
     far = RawValue(bson.encode({"value": bson.datetime_ms.DatetimeMS(2**60)}))
     service.set_key("s", "k", far)
     assert int(service.get_key("s", "k").value) == 2**60
-    assert json_service.get_key("s", "k").value == {"$date": 2**60}
+    assert json_service.get_key("s", "k").value == {"$date": {"$numberLong": str(2**60)}}
+
+
+@pytest.mark.parametrize("millis", [253_402_300_800_000, -(2**62)], ids=str)
+def test_times_beyond_datetime_can_be_written_back(service, json_service, millis):
+    service.set_key("s", "k", bson.datetime_ms.DatetimeMS(millis))
+    json_service.set_key("s", "copy", json_service.get_key("s", "k").value)
+    found = service.get_key("s", "copy").value
+    assert (type(found), int(found)) == (bson.datetime_ms.DatetimeMS, millis)
+
+
+LOOK_ALIKES = [
+    {"$numberLong": "abc"},
+    {"$numberLong": " 1_0 "},
+    {"$numberLong": str(2**63)},
+    {"$numberLong": "9" * 5000},
+    {"$numberLong": 5},
+    {"$numberInt": str(2**31)},
+    {"$numberDouble": "x"},
+    {"$numberDouble": "1_0"},
+    {"$oid": "zz"},
+    {"$oid": "abcdefghijkl"},
+    {"$oid": 5},
+    {"$date": 5},
+    {"$date": True},
+    {"$date": "2020-13-45T00:00:00Z"},
+    {"$date": {"$numberLong": "x"}},
+    {"$date": {"$numberLong": "1", "more": 1}},
+    {"$binary": {"base64": "!", "subType": "zz"}},
+    {"$binary": {"base64": "a", "subType": "00"}},
+    {"$binary": {"base64": 5, "subType": "00"}},
+    {"$binary": {"base64": [1], "subType": {}}},
+    {"$binary": "x"},
+]
+
+
+def test_data_that_looks_like_a_form_is_read_as_data(service, json_service):
+    service.set_key("s", "k", {"list": LOOK_ALIKES})
+    assert json_service.get_key("s", "k").value == {"list": LOOK_ALIKES}
+    assert json_service.list_values("s")[0].value == {"list": LOOK_ALIKES}
+
+
+def test_json_keeps_what_bson_adds_to_bytes_and_text(service, json_service):
+    value = [Binary(b"x", 5), Binary(b"abc", 2), b"y"]
+    json_service.set_key("s", "k", value)
+    found = service.get_key("s", "k").value
+    assert found == value
+    assert [getattr(each, "subtype", 0) for each in found] == [5, 2, 0]
+    with pytest.raises(InvalidArgumentError, match=r"bson\.code\.Code cannot be stored"):
+        json_service.set_key("s", "k", bson.Code("f()"))
 
 
 def test_deep_values_need_bson(service, json_service):
@@ -232,6 +281,14 @@ def test_values_have_a_largest_size(service):
             write()
         assert raised.value.reason == "VALUE_TOO_LARGE"
         assert raised.value.outcome == "NOT_APPLIED"
+
+
+def test_json_says_where_bson_would_have_room(service, json_service):
+    floats = [1.0] * 700_000
+    with pytest.raises(ResourceExhaustedError, match=r"bytes as JSON.*execution-store\[bson\]"):
+        json_service.set_key("s", "k", floats)
+    service.set_key("s", "k", floats)
+    assert service.get_key("s", "k").value == floats
 
 
 def test_raw_values_are_bytes(service):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -175,6 +177,25 @@ class TestEvents:
         assert deleted.previous is not None
         assert (deleted.previous.etag, deleted.previous.value) == ("e1", None)
 
+    def test_are_copied_and_compared_whole(
+        self, watch: OpenWatch, watches: ScriptedWatches
+    ) -> None:
+        reader = watch(include_previous=True)
+        reader.next(0)
+        change, gone = say.updated("a", {"x": 2}), say.deleted("a")
+        for sent in (change, gone):
+            sent.previous.CopyFrom(say.document("a", {"x": 1}))
+        watches.call(0).send(say.started("t0"), say.events("t1", change, gone))
+        for event in reader.events(3)[1:]:
+            copied = pickle.loads(pickle.dumps(event))
+            assert copied == copy.deepcopy(event) == event
+            assert isinstance(copied, (KeySetEvent, KeyRemovedEvent))
+            assert copied.previous is not None
+            assert (copied.previous.value, copied.key) == ({"x": 1}, "a")
+            assert "commit_time=datetime" in repr(event)
+            with pytest.raises(AttributeError, match="no attribute 'colour'"):
+                event.colour  # type: ignore[union-attr]  # noqa: B018
+
     def test_have_values_in_the_form_that_was_asked_for(
         self, watch: OpenWatch, watches: ScriptedWatches
     ) -> None:
@@ -283,6 +304,7 @@ class TestEnd:
             late.next()
         assert caught.value.reason == "CLIENT_CLOSED"
         assert late.next() is None
+        assert late.watch.closed
 
     def test_by_the_services_close_between_two_connections(
         self, world: SyncWorld, watches: ScriptedWatches
@@ -307,6 +329,8 @@ class TestEnd:
         with pytest.raises(InvalidArgumentError) as caught:
             reader.next()
         assert caught.value.reason == "RESUME_TOKEN_INVALID"
+        # It has come of nothing but what the server has said.
+        assert caught.value.__context__ is None
         assert reader.next() is None
         assert reader.watch.closed
 

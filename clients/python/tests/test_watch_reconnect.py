@@ -15,8 +15,10 @@ from execution_store import (
     UnavailableError,
     WatchResetEvent,
 )
+from execution_store.watch_buffer import EventBuffer
 from scripted_watch import ScriptedWatches
-from watch_worlds import SOON, InBackground, Reader, SyncWorld, brief
+from store_server import until
+from watch_worlds import LIMIT, SOON, InBackground, Reader, SyncWorld, brief
 
 OpenWatch = Callable[..., Reader]
 LOST = (grpc.StatusCode.OUT_OF_RANGE, "HISTORY_LOST")
@@ -209,6 +211,17 @@ class TestSilence:
         watches.call(1).send(say.started("t0"))
         assert time.monotonic() - began > 0.9
         told.result()
+
+    def test_is_minded_by_readers_who_waited_for_longer_before(self) -> None:
+        buffer = EventBuffer(10, 1000)
+        silences: list[str] = []
+        buffer.expect_in(LIMIT * 2, lambda: silences.append("late"))
+        reading = InBackground(buffer.take)
+        until(lambda: len(buffer._changed._waiters) == 1, "it waits")  # type: ignore[attr-defined]
+        buffer.expect_in(0.01, lambda: silences.append("soon"))
+        until(lambda: silences == ["soon"], "the silence is noticed")
+        buffer.drop()
+        assert reading.result() is None
 
     def test_before_the_start_is_granted_for_the_time_of_a_call(
         self, world: SyncWorld, watches: ScriptedWatches

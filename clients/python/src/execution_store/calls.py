@@ -11,7 +11,16 @@ from typing import Any, Callable, TypeVar, cast
 
 from .documents import KeyDocument, SetResult, key_document, key_document_with
 from .errors import ResourceExhaustedError, StoreError, broken_answer, invalid_field
-from .fields import Policy, Ttl, build, check_name, dataset_id_field, policy_field, ttl_field
+from .fields import (
+    Policy,
+    Ttl,
+    build,
+    check_name,
+    dataset_id_field,
+    policy_field,
+    text_fault,
+    ttl_field,
+)
 from .json_values import to_struct
 from .limits import MAX_VALUE_BYTES
 from .v1 import execution_store_pb2 as pb
@@ -53,11 +62,10 @@ class Calls:
         """Checks the context; see :class:`ExecutionStoreService` for the arguments."""
         self.codec: Codec = codec_named(encoding)
         self.dataset_id = dataset_id_field(dataset_id)
-        self.collection_name = collection_name or ""
-        if not isinstance(self.collection_name, str):
-            raise invalid_field(
-                "CLIENT_OPTION_INVALID", "collection_name", "is no str; expected a name"
-            )
+        self.collection_name = "" if collection_name is None else collection_name
+        fault = text_fault(self.collection_name, "CLIENT_OPTION_INVALID", "collection_name")
+        if fault is not None:
+            raise fault
         self._plain_reader = Reader(self.codec.wire, self.codec.get)
 
     def reader(self, encoding: str) -> Reader:
@@ -227,16 +235,16 @@ class Calls:
         )
 
 
-def present(answer: Any, field: str = "document") -> Any:
-    """The document that an answer must hold."""
+def present(answer: Any, field: str = "document", *, writes: bool = False) -> Any:
+    """The document that an answer must hold; `writes` if it is that to a write."""
     if not answer.HasField(field):
-        raise broken_answer("holds no document")
+        raise broken_answer("holds no document", writes=writes)
     return getattr(answer, field)
 
 
 def written(answer: Any, value: Any) -> KeyDocument:
     """The document of a write, whose answer leaves the value out."""
-    return key_document_with(present(answer), value)
+    return key_document_with(present(answer, writes=True), value)
 
 
 def set_result(answer: Any, value: Any) -> SetResult:

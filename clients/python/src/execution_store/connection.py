@@ -15,6 +15,7 @@ from typing import Any
 import grpc
 
 from .errors import StoreError, UnauthenticatedError, closed_error
+from .joined_reads import JoinedReads
 from .methods import METHODS
 from .options import (
     DEFAULT_TIMEOUT,
@@ -27,8 +28,10 @@ from .options import (
     to_metadata,
 )
 from .retry import NO_RETRY, Attempts, RetryPolicy
+from .v1 import execution_store_pb2 as pb
 from .v1.execution_store_pb2_grpc import StoreServiceStub
 from .wire_errors import CallFacts, to_store_error, to_stream_error, was_sent
+from .wire_events import watch_method
 
 _POLLER_LIMIT = 2.0
 
@@ -46,6 +49,7 @@ class Connection:
     _lock: threading.Lock
     _idle: threading.Condition
     _closed: threading.Event
+    _joined_reads: JoinedReads
 
     def __init__(
         self,
@@ -82,13 +86,33 @@ class Connection:
         """Whether :meth:`close` was called."""
         return self._closing
 
-    def call(self, name: str, request: Any, timeout: float | None = None) -> Any:
+    def get_key(self, request: pb.GetKeyRequest) -> pb.GetKeyResponse | None:
+        """Calls GetKey, or for many threads at once BatchGetKeys, with the connection's timeout.
+
+        Returns:
+            the response, or None if the key is not there
+
+        Raises:
+            KeyNotFoundError: if the key is not there, too
+            StoreError: and nothing else
+        """
+        answer: pb.GetKeyResponse | None = self.call("GetKey", request, None, self._joined_reads)
+        return answer
+
+    def call(
+        self,
+        name: str,
+        request: Any,
+        timeout: float | None = None,
+        joined: JoinedReads | None = None,
+    ) -> Any:
         """Calls a method that is answered by one message.
 
         Args:
             name: the name of the RPC
             request: its request
             timeout: seconds for the call with its repetitions; None for the connection's
+            joined: what makes the first attempt, if that may be made together with others
 
         Returns:
             the response
@@ -108,6 +132,8 @@ class Connection:
             metadata = self._metadata if self._headers is None else self._ask_headers()
             started = time.monotonic()
             try:
+                if joined is not None:
+                    return joined.get(stub, request, None if limit is math.inf else limit, metadata)
                 return getattr(stub, name)(
                     request, timeout=None if limit is math.inf else limit, metadata=metadata
                 )
@@ -118,10 +144,7 @@ class Connection:
                 error.outcome = "NOT_APPLIED"
             raise
         finally:
-            under_way.discard(call_id)
-            if self._closing:
-                with self._idle:
-                    self._idle.notify_all()
+            self._leave(under_way, call_id)
 
     def _repeat(
         self, name: str, request: Any, failure: grpc.RpcError, started: float, limit: float
@@ -133,42 +156,56 @@ class Connection:
         attempts = Attempts(
             self._retry, repeatable=method.repeatable, started=started, deadline=deadline
         )
-        while True:
-            error = to_store_error(failure, facts)
-            sent = was_sent(failure)
-            delay = attempts.failed(error, sent=sent, now=time.monotonic(), random=random.random())
-            if delay is None or self._pause(delay, sent=sent):
-                raise error from failure
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                raise error from failure
-            try:
-                metadata = self._metadata if self._headers is None else self._ask_headers()
-            except StoreError as headers_error:
-                if method.writes:
-                    headers_error.outcome = "UNKNOWN" if attempts.doubtful else "NOT_APPLIED"
-                raise
-            try:
-                return getattr(self._stub or self._open(), name)(
-                    request, timeout=None if limit is math.inf else remaining, metadata=metadata
+        error: StoreError | None = None
+        try:
+            while True:
+                error = to_store_error(failure, facts)
+                sent = was_sent(failure)
+                delay = attempts.failed(
+                    error, sent=sent, now=time.monotonic(), random=random.random()
                 )
-            except grpc.RpcError as again:
-                failure = again
+                if delay is None or self._pause(delay, sent=sent):
+                    raise error from failure
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    raise error from failure
+                try:
+                    metadata = self._metadata if self._headers is None else self._ask_headers()
+                except StoreError as headers_error:
+                    if method.writes:
+                        headers_error.outcome = "UNKNOWN" if attempts.doubtful else "NOT_APPLIED"
+                    raise
+                try:
+                    return getattr(self._stub or self._open(), name)(
+                        request, timeout=None if limit is math.inf else remaining, metadata=metadata
+                    )
+                except grpc.RpcError as again:
+                    failure = again
+        finally:
+            # The traceback holds this frame: with them in it, a cycle would keep the request alive.
+            del error, failure
 
     def stream(self, name: str, request: Any) -> Any:
         """Opens a call that is answered by a stream of messages, once.
 
         Returns:
-            the call of the gRPC library, an iterator with ``cancel()``; what its iteration raises
-            goes through :meth:`stream_error`
+            the call of the gRPC library, an iterator of pairs (see ``watch_method``), with
+            ``cancel()``; what its iteration raises goes through :meth:`stream_error`
 
         Raises:
             StoreError: if it cannot be opened
         """
-        if self._closing:
-            raise closed_error(name)
-        metadata = self._metadata if self._headers is None else self._ask_headers()
-        return getattr(self._stub or self._open(), name)(request, metadata=metadata)
+        # Under way, as a call: lest the channel be closed in between, or opened after close().
+        under_way = self._under_way
+        call_id = object()
+        under_way.add(call_id)
+        try:
+            if self._closing:
+                raise closed_error(name)
+            metadata = self._metadata if self._headers is None else self._ask_headers()
+            return getattr(self._stub or self._open(), name)(request, metadata=metadata)
+        finally:
+            self._leave(under_way, call_id)
 
     @contextmanager
     def reconnecting(self) -> Iterator[None]:
@@ -233,6 +270,12 @@ class Connection:
             _wait_for_poller(channel)
             channel.close()
 
+    def _leave(self, under_way: set[object], call_id: object) -> None:
+        under_way.discard(call_id)
+        if self._closing:
+            with self._idle:
+                self._idle.notify_all()
+
     def _pause(self, delay: float, *, sent: bool) -> bool:
         """Waits before a repetition; returns whether the connection was closed meanwhile."""
         if sent:
@@ -248,7 +291,9 @@ class Connection:
                     self._channel = grpc.insecure_channel(target, options)
                 else:
                     self._channel = grpc.secure_channel(target, self._endpoint.credentials, options)
-                self._stub = StoreServiceStub(self._channel)  # type: ignore[no-untyped-call]
+                stub: Any = StoreServiceStub(self._channel)  # type: ignore[no-untyped-call]
+                stub.WatchKeys = watch_method(self._channel)
+                self._stub = stub
             return self._stub
 
     def _reset(self) -> None:
@@ -259,6 +304,7 @@ class Connection:
         self._lock = threading.Lock()
         self._idle = threading.Condition()
         self._closed = threading.Event()
+        self._joined_reads = JoinedReads()
         if self._closing:
             self._closed.set()
 
@@ -273,7 +319,9 @@ class Connection:
     def _ask_headers(self) -> Metadata:
         try:
             headers: Headers = self._headers()  # type: ignore[misc]
-        except StoreError:
+        except StoreError as error:
+            # What it says is not about the call that the headers are for.
+            error.outcome = None
             raise
         except Exception as error:
             raise headers_failed() from error

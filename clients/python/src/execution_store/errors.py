@@ -215,9 +215,12 @@ def closed_error(what: str) -> FailedPreconditionError:
     )
 
 
-def broken_answer(what: str) -> InternalError:
-    """An answer that breaks the contract; `what` follows "the server's answer"."""
+def broken_answer(what: str, *, writes: bool = False) -> InternalError:
+    """An answer that breaks the contract; `what` follows "the server's answer".
+
+    After a write, nobody knows its outcome.
+    """
     return InternalError(
         f"the server's answer {what}; is it an execution store, and as new as this client?",
-        outcome="UNKNOWN",
+        outcome="UNKNOWN" if writes else None,
     )

@@ -36,6 +36,9 @@ _MICROS = 1_000_000
 def build(cls: type[T], **values: Any) -> T:
     """Makes a request; what protobuf refuses is explained."""
     try:
+        if bytes in map(type, values.values()):
+            # Protobuf would take UTF-8 of them for text, which a str never equals.
+            raise TypeError
         return cls(**values)
     except (TypeError, ValueError):
         fault = _explain(values)
@@ -132,7 +135,11 @@ def ttl_field(ttl: Ttl | None, field: str = "ttl") -> Duration | None:
     if isinstance(ttl, timedelta):
         micros = ttl // timedelta(microseconds=1)
         positive, too_long = micros > 0, ttl > timedelta(seconds=MAX_TTL_SECONDS)
-    elif isinstance(ttl, bool) or not isinstance(ttl, (int, float)) or math.isnan(ttl):
+    elif (
+        isinstance(ttl, bool)
+        or not isinstance(ttl, (int, float))
+        or (isinstance(ttl, float) and math.isnan(ttl))
+    ):
         raise invalid_field(
             "TTL_INVALID",
             field,

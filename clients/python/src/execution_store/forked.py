@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
+import os
+
 from .errors import FailedPreconditionError
+
+
+class _Process:
+    """Knows its id without a call of the system, which would cost as much as an event does."""
+
+    __slots__ = ("id",)
+
+    def __init__(self) -> None:
+        self.know()
+
+    def know(self) -> None:
+        self.id = os.getpid()
+
+
+process = _Process()
+"""The process that runs this."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=process.know)
 
 
 def forked_error(what: str) -> FailedPreconditionError:

@@ -8,11 +8,11 @@ import re
 import uuid
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
 
-from .errors import broken_answer, invalid_field
+from .errors import ResourceExhaustedError, broken_answer, invalid_field
 from .limits import MAX_EXACT_INTEGER, MAX_INT64, MAX_REQUEST_BYTES, MIN_INT64
 from .values import (
     WIRE_JSON,
@@ -22,7 +22,6 @@ from .values import (
     path_text,
     text_problem,
     type_problem,
-    value_too_large,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +29,14 @@ if TYPE_CHECKING:
 
 _MAX_LEVELS = 30
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_ISO_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,3}))?(?:Z|\+00:00)\Z")
+_ISO_DATE = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})"
+    r"(?:\.([0-9]{1,3}))?(?:Z|\+00:00)\Z"
+)
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}\Z")
+_DOUBLE = re.compile(r"(?:NaN|-?Infinity|[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\Z")
+_OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}\Z")
+_SUBTYPE = re.compile(r"[0-9a-fA-F]{1,2}\Z")
 _UUID_SUBTYPE = 4
 
 
@@ -102,6 +108,8 @@ class _Writer:
         elif isinstance(value, bool):
             out.bool_value = value
         elif isinstance(value, str):
+            if type(value).__module__ == "bson.code":
+                self._fail(type_problem(value))
             self._check_text(value)
             out.string_value = value
         elif isinstance(value, int):
@@ -155,7 +163,9 @@ class _Writer:
                 (aware - _EPOCH) // timedelta(milliseconds=1)
             )
         elif isinstance(value, (bytes, bytearray, memoryview)):
-            _binary(out, bytes(value), 0)
+            # That of bson's Binary, which is bytes, too.
+            subtype = getattr(value, "subtype", 0)
+            _binary(out, bytes(value), subtype)
         elif isinstance(value, uuid.UUID):
             _binary(out, value.bytes, _UUID_SUBTYPE)
         elif type(value).__name__ == "ObjectId" and type(value).__module__ == "bson.objectid":
@@ -207,7 +217,13 @@ def _binary(out: Value, data: bytes, subtype: int) -> None:
 def _check_size(value: Value, field: str) -> None:
     size = value.ByteSize()
     if size > MAX_REQUEST_BYTES:
-        raise value_too_large(field, size)
+        # As BSON it may be half as large, and be taken.
+        raise ResourceExhaustedError(
+            f"{field} is {size} bytes as JSON, larger than the {MAX_REQUEST_BYTES} bytes (16 MiB) "
+            "that a request may have; split it over several keys, or install "
+            "execution-store[bson] and send it as BSON, which takes less room",
+            reason="VALUE_TOO_LARGE",
+        )
 
 
 def from_value(value: Value) -> Any:
@@ -230,62 +246,103 @@ def from_value(value: Value) -> Any:
 
 
 def _from_members(struct: Struct) -> Any:
-    members = {name: from_value(item) for name, item in struct.fields.items()}
-    if len(members) == 1:
-        ((name, item),) = members.items()
+    if len(struct.fields) == 1:
+        ((name, item),) = struct.fields.items()
         reader = _FORMS.get(name)
-        read = None if reader is None else reader(item)
-        if read is not None:
-            return read
-    return members
+        found = None if reader is None else reader(item)
+        if found is not None:
+            return found
+    return {name: from_value(item) for name, item in struct.fields.items()}
 
 
-def _read_date(item: Any) -> datetime | None:
-    try:
-        if isinstance(item, int):
-            # {"$date": {"$numberLong": …}}, of which the inner form is read already.
-            return _EPOCH + timedelta(milliseconds=item)
-        match = _ISO_DATE.match(item)
-        if match is None:
+# What follows reads well-formed forms alone and answers None for all else: other clients may have
+# stored, as BSON, data that only looks like one.
+
+
+def _text(item: Value, pattern: re.Pattern[str]) -> str | None:
+    """The text of a form, if it is one of its kind."""
+    text = item.string_value if item.HasField("string_value") else ""
+    return text if pattern.match(text) else None
+
+
+def _read_date(item: Value) -> Any:
+    inner = _fields(item, {"$numberLong"})
+    if inner is not None:
+        number = _read_int64(inner["$numberLong"])
+        if number is None:
             return None
-        year, month, day, hour, minute, second = (int(match.group(at)) for at in range(1, 7))
-        micros = int((match.group(7) or "0").ljust(6, "0"))
+        try:
+            return _EPOCH + timedelta(milliseconds=number)
+        except OverflowError:
+            # Beyond the years of a datetime.
+            return {"$date": {"$numberLong": str(number)}}
+    text = _text(item, _ISO_DATE)
+    match = None if text is None else _ISO_DATE.match(text)
+    if match is None:
+        return None
+    year, month, day, hour, minute, second = (int(match.group(at)) for at in range(1, 7))
+    micros = int((match.group(7) or "0").ljust(6, "0"))
+    try:
         return datetime(year, month, day, hour, minute, second, micros, timezone.utc)
-    except (TypeError, ValueError, OverflowError):
+    except ValueError:
         return None
 
 
-def _read_binary(item: Any) -> Any:
-    if not isinstance(item, dict) or set(item) != {"base64", "subType"}:
+def _read_binary(item: Value) -> Any:
+    inner = _fields(item, {"base64", "subType"})
+    subtype_text = None if inner is None else _text(inner["subType"], _SUBTYPE)
+    if inner is None or subtype_text is None or not inner["base64"].HasField("string_value"):
         return None
-    data = base64.b64decode(item["base64"])
-    subtype = int(item["subType"], 16)
+    try:
+        data = base64.b64decode(inner["base64"].string_value, validate=True)
+    except ValueError:
+        return None
+    subtype = int(subtype_text, 16)
     if subtype == _UUID_SUBTYPE and len(data) == 16:  # noqa: PLR2004
         return uuid.UUID(bytes=data)
     return data if subtype == 0 else None
 
 
-def _read_number(item: Any) -> float | None:
-    return float(item) if isinstance(item, str) else None
+def _read_double(item: Value) -> float | None:
+    text = _text(item, _DOUBLE)
+    return None if text is None else float(text)
 
 
-def _read_int(item: Any) -> int | None:
-    return int(item) if isinstance(item, str) else None
+def _read_int64(item: Value) -> int | None:
+    text = _text(item, _WHOLE_NUMBER)
+    number = None if text is None else int(text)
+    return number if number is not None and MIN_INT64 <= number <= MAX_INT64 else None
 
 
-def _read_object_id(item: Any) -> Any:
+def _read_int32(item: Value) -> int | None:
+    number = _read_int64(item)
+    return number if number is not None and -(2**31) <= number < 2**31 else None
+
+
+def _read_object_id(item: Value) -> Any:
+    text = _text(item, _OBJECT_ID)
+    if text is None:
+        return None
     try:
         from bson import ObjectId
     except ImportError:
         return None
-    return ObjectId(item)
+    return ObjectId(text)
 
 
-_FORMS: Mapping[str, Any] = {
+def _fields(item: Value, names: set[str]) -> Mapping[str, Value] | None:
+    """The fields of a form, if they are exactly these."""
+    if not item.HasField("struct_value"):
+        return None
+    fields: Mapping[str, Value] = item.struct_value.fields
+    return fields if set(fields) == names else None
+
+
+_FORMS: Mapping[str, Callable[[Value], Any]] = {
     "$date": _read_date,
     "$binary": _read_binary,
-    "$numberLong": _read_int,
-    "$numberInt": _read_int,
-    "$numberDouble": _read_number,
+    "$numberLong": _read_int64,
+    "$numberInt": _read_int32,
+    "$numberDouble": _read_double,
     "$oid": _read_object_id,
 }

@@ -170,7 +170,10 @@ class KeyMethods(ServiceBase):
         reader = self._calls.reader(encoding)
         request = self._calls.get_key(store_name, key, reader.wire)
         try:
-            return read(self._call("GetKey", request, timeout), reader)
+            if timeout is not None:
+                return read(self._call("GetKey", request, timeout), reader)
+            answer = self._connection.get_key(request)
+            return None if answer is None else read(answer, reader)
         except KeyNotFoundError:
             return None
 

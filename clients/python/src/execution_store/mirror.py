@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from types import TracebackType
 
@@ -45,8 +46,12 @@ class Mirror(MirrorMapping):
 
         Args:
             watch: With a snapshot, of one store, that takes a new one where history is lost.
+
+        Raises:
+            FailedPreconditionError: The service is closed.
         """
         super().__init__(MirrorContent())
+        watch.open()
         self._watch = watch
         self._decided = threading.Event()
         # The thread does not know the mirror: whose last owner drops it is thereby closed.
@@ -98,7 +103,8 @@ class Mirror(MirrorMapping):
 
     def __del__(self) -> None:
         """As close: a map that nobody can read any more needs not be kept."""
-        if hasattr(self, "_watch"):
+        # At the end of the process as Watch: its thread may have stopped with a lock.
+        if not sys.is_finalizing() and hasattr(self, "_watch"):
             self.close()
 
 

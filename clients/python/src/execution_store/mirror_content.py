@@ -52,7 +52,7 @@ class MirrorContent:
         """What ended the mirror."""
         # The snapshot that is coming in.
         self._incoming: dict[str, KeyDocument] = {}
-        self._listeners: list[list[MirrorListener]] = []
+        self._listeners: dict[object, MirrorListener] = {}
         _contents.add(self)
 
     def apply(self, event: WatchEvent) -> None:
@@ -76,11 +76,11 @@ class MirrorContent:
     def on_change(self, listener: MirrorListener) -> Callable[[], None]:
         """See Mirror.on_change."""
         # An entry of its own: a listener that is given twice is called twice.
-        entry = [listener]
-        self._listeners = [*self._listeners, entry]
+        entry = object()
+        self._listeners[entry] = listener
 
         def forget() -> None:
-            self._listeners = [each for each in self._listeners if each is not entry]
+            self._listeners.pop(entry, None)
 
         return forget
 
@@ -116,7 +116,8 @@ class MirrorContent:
                 self._tell(MirrorChange("updated", key, document, old))
 
     def _tell(self, change: MirrorChange) -> None:
-        for (listener,) in self._listeners:
+        # Of a copy: other threads add listeners and take them away.
+        for listener in list(self._listeners.values()):
             try:
                 listener(change)
             except Exception:

@@ -43,9 +43,12 @@ def batch_get(
     check_name(store_name, writes=False)
     waiting = _distinct(keys)
     documents: dict[str, KeyDocument] = {}
+    if not _fit_one_request(waiting):
+        # What one request takes, protobuf checks.
+        _check_texts(waiting)
     while waiting:
         asked = waiting
-        if len(asked) > MAX_BATCH_KEYS or 4 * sum(map(len, asked)) > _MAX_KEYS_BYTES:
+        if not _fit_one_request(asked):
             asked = next(_split(waiting[:MAX_BATCH_KEYS], _MAX_KEYS_BYTES, _key_bytes))
         answer = yield (
             "BatchGetKeys",
@@ -92,7 +95,7 @@ def batch_set(calls: Calls, store_name: str, entries: Entries) -> Plan[list[KeyD
         except StoreError as error:
             raise _in_part(error, len(documents), len(encoded)) from error.__cause__
         if len(answer.results) != len(part):
-            raise broken_answer("to a batch is not as long as the batch")
+            raise broken_answer("to a batch is not as long as the batch", writes=True)
         for result in answer.results:
             entry = listed[len(documents)]
             documents.append(key_document_with(result.document, entry.value))
@@ -129,12 +132,21 @@ def batch_delete(calls: Calls, store_name: str, keys: Iterable[str]) -> Plan[int
 
 def _distinct(keys: Iterable[str]) -> list[str]:
     listed = list(check_iterable(keys, "keys", "keys"))
-    for index, key in enumerate(listed):
-        if type(key) is not str:
-            fault = text_fault(key, "KEY_INVALID", f"keys[{index}]")
-            if fault is not None:
-                raise fault
+    if any(type(key) is not str for key in listed):
+        _check_texts(listed)
     return list(dict.fromkeys(listed))
+
+
+def _fit_one_request(keys: list[str]) -> bool:
+    # A character takes at most four bytes.
+    return len(keys) <= MAX_BATCH_KEYS and 4 * sum(map(len, keys)) <= _MAX_KEYS_BYTES
+
+
+def _check_texts(keys: list[str]) -> None:
+    for index, key in enumerate(keys):
+        fault = text_fault(key, "KEY_INVALID", f"keys[{index}]")
+        if fault is not None:
+            raise fault
 
 
 def _entries(entries: Entries) -> list[SetEntry]:

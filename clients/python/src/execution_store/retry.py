@@ -138,7 +138,13 @@ class Attempts:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and not math.isnan(value)
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return False
+    try:
+        return not math.isnan(value)
+    except OverflowError:
+        # An int that no float can hold, with which no time could be reckoned.
+        return False
 
 
 def _invalid(name: str, description: str) -> StoreError:

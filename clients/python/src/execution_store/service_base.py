@@ -73,6 +73,11 @@ class ServiceBase:
         return self._connection.address
 
     @property
+    def connection(self) -> Connection:
+        """The connection, for other services to share; closing one of them closes it for all."""
+        return self._connection
+
+    @property
     def dataset_id(self) -> str | None:
         """The dataset whose stores these are, as 24 lower-case hex digits.
 

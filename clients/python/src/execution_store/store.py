@@ -368,19 +368,16 @@ def set_entries(
     """
     pairs = entries.items() if isinstance(entries, Mapping) else entries
     try:
-        return [
-            SetEntry(key, value, ttl, policy)
-            for key, value in check_iterable(pairs, "entries", "pairs of key and value")
-        ]
-    except (TypeError, ValueError) as error:
-        fault = (
-            error
-            if isinstance(error, StoreError)
-            else invalid_field(
-                "CLIENT_OPTION_INVALID",
-                "entries",
-                "hold something that is no pair; expected a mapping, or pairs of key and value",
-            )
-        )
-        fault.outcome = "NOT_APPLIED"
-        raise fault from None
+        listed = list(check_iterable(pairs, "entries", "pairs of key and value"))
+        for index, pair in enumerate(listed):
+            # Not everything that holds two items: a str of two letters, or a set, is no such pair.
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:  # noqa: PLR2004
+                raise invalid_field(
+                    "CLIENT_OPTION_INVALID",
+                    f"entries[{index}]",
+                    "is no pair; expected a mapping, or tuples of key and value",
+                )
+    except StoreError as error:
+        error.outcome = "NOT_APPLIED"
+        raise
+    return [SetEntry(key, value, ttl, policy) for key, value in listed]

@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable
 
+from .errors import StoreError
 from .store_messages import StoreMessage, StoreMessages
 from .watch import Watch
 
@@ -43,7 +44,11 @@ class Subscriptions:
 
         Returns:
             The id for ``remove``.
+
+        Raises:
+            FailedPreconditionError: The service is closed.
         """
+        watch.open()
         subscription_id = str(uuid.uuid4())
         self._watches[subscription_id] = watch
 
@@ -77,14 +82,19 @@ def _tell(
 ) -> None:
     try:
         for event in watch:
-            for message in messages.of(event):
-                # Unsubscribed in the middle of what a new snapshot has changed, it hears no more.
-                if watch.closed:
-                    return
-                try:
-                    callback(message)
-                except Exception as error:
-                    _report(error, on_error)
+            try:
+                for message in messages.of(event):
+                    # Unsubscribed in the middle of what a new snapshot has changed, it hears no
+                    # more.
+                    if watch.closed:
+                        return
+                    try:
+                        callback(message)
+                    except Exception as error:
+                        _report(error, on_error)
+            except StoreError as error:
+                # One value that cannot be read is no reason to tell nothing of all others.
+                _report(error, on_error)
     except Exception as error:
         _report(error, on_error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from .errors import StoreError
-from .forked import forked_error
+from .forked import forked_error, process
 from .watch_buffer import EventBuffer
 from .watch_events import WatchEvent
 from .watch_feed import WatchFeed
@@ -47,7 +47,7 @@ class Watch(Iterator[WatchEvent]):
 
     def __init__(self, connection: Connection, settings: WatchSettings) -> None:
         """Opens nothing yet; see ExecutionStoreService.watch_keys."""
-        self._pid = os.getpid()
+        self._pid = process.id
         self._lock = threading.Lock()
         self._begun = False
         self._reader = _Reader(connection, settings)
@@ -66,7 +66,7 @@ class Watch(Iterator[WatchEvent]):
     @property
     def closed(self) -> bool:
         """Whether no event will be handed over any more."""
-        return self._pid != os.getpid() or self._buffer.ended
+        return self._pid != process.id or self._buffer.ended
 
     def __iter__(self) -> Watch:
         """The watch itself."""
@@ -79,10 +79,21 @@ class Watch(Iterator[WatchEvent]):
             StopIteration: The watch was closed.
             StoreError: What ended the watch, once.
         """
-        event = self.next_event()
-        if event is None:
+        if self._pid == process.id:
+            try:
+                # What next_event does, for the events of a flood; a "reset" never comes behind
+                # another event of its message.
+                event = self._buffer.current.popleft()
+            except IndexError:
+                pass
+            else:
+                if event.resume_token is not None:
+                    self._resume_token = event.resume_token
+                return event
+        taken = self.next_event()
+        if taken is None:
             raise StopIteration
-        return event
+        return taken
 
     def next_event(self, timeout: float | None = None) -> WatchEvent | None:
         """The next event, for those who have something else to do.
@@ -96,10 +107,10 @@ class Watch(Iterator[WatchEvent]):
         Raises:
             StoreError: What ended the watch, once.
         """
-        if self._pid != os.getpid():
+        if self._pid != process.id:
             raise forked_error("a watch")
         if not self._begun:
-            self._begin()
+            self.open()
         event = self._buffer.take(timeout)
         if event is not None:
             if event.resume_token is not None:
@@ -108,9 +119,22 @@ class Watch(Iterator[WatchEvent]):
                 self._resume_token = None
         return event
 
+    def open(self) -> None:
+        """Connects now rather than when it is first read. Idempotent.
+
+        Raises:
+            FailedPreconditionError: The service is closed, or the process is forked.
+        """
+        if self._pid != process.id:
+            raise forked_error("a watch")
+        with self._lock:
+            begun, self._begun = self._begun, True
+        if not begun:
+            self._reader.start()
+
     def close(self) -> None:
         """Ends the watch: nothing is handed over any more, and reads under way end. Idempotent."""
-        if self._pid == os.getpid():
+        if self._pid == process.id:
             self._reader.stop()
 
     def __enter__(self) -> Watch:
@@ -128,15 +152,10 @@ class Watch(Iterator[WatchEvent]):
 
     def __del__(self) -> None:
         """As close: a watch that nobody can read any more needs no thread and no connection."""
-        # Where the arguments of the constructor were wrong there is nothing to close.
-        if hasattr(self, "_reader"):
+        # At the end of the process its threads have stopped where they were, perhaps with locks
+        # that this would wait for. Where the constructor failed there is nothing to close.
+        if not sys.is_finalizing() and hasattr(self, "_reader"):
             self.close()
-
-    def _begin(self) -> None:
-        with self._lock:
-            if not self._begun:
-                self._begun = True
-                self._reader.start()
 
 
 class _Reader:
@@ -154,15 +173,21 @@ class _Reader:
         self._forget: Callable[[], None] = lambda: None
 
     def start(self) -> None:
-        """Starts the thread, unless the watch was closed before."""
+        """Starts the thread, unless the watch was closed before.
+
+        Raises:
+            FailedPreconditionError: The service is closed.
+        """
         if self._stopped.is_set():
             return
         try:
             self._forget = self._connection.on_close(self.stop)
-        except StoreError as error:
-            self.buffer.end(error)
-            return
-        threading.Thread(target=self._run, name="execution-store-watch", daemon=True).start()
+            threading.Thread(target=self._run, name="execution-store-watch", daemon=True).start()
+        except BaseException:
+            # Nobody is to wait for what no thread will bring.
+            self._forget()
+            self.buffer.end()
+            raise
 
     def stop(self) -> None:
         """Ends the thread and its call."""
@@ -213,8 +238,8 @@ class _Reader:
             # Closed in between, nobody has cancelled this call.
             while not self._stopped.is_set() and self.buffer.wait_for_room():
                 self.buffer.expect_in(feed.silence_limit, give_up)
-                message = next(call)
-                self.buffer.add(feed.take(message), message.ByteSize())
+                message, size = next(call)
+                self.buffer.add(feed.take(message), size)
         except StopIteration:
             return feed.broke_off("OK")
         except grpc.RpcError as error:

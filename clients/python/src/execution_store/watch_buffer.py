@@ -22,13 +22,18 @@ class EventBuffer:
         """Makes an empty buffer.
 
         Args:
-            max_events: With so many events it is full, until half of them are taken.
+            max_events: With so many events it is full, until half of them are taken. Those of the
+                message that is being taken do not count.
             max_bytes: With messages of so many bytes likewise.
         """
         self._max_events = max_events
         self._max_bytes = max_bytes
-        # Events with the bytes of the message whose last event they are, else 0.
-        self._entries: deque[tuple[WatchEvent, int]] = deque()
+        # Events are accounted for by message: there may be a flood of them.
+        self.current: deque[WatchEvent] = deque()
+        """What is left of the message that is being taken; to take from its left needs no lock."""
+        # The messages that wait behind it, with their bytes.
+        self._waiting: deque[tuple[deque[WatchEvent], int]] = deque()
+        self._events = 0
         self._bytes = 0
         # Its own thread can take it again: a watch may be closed by the garbage collector, which
         # comes at any place.
@@ -45,7 +50,7 @@ class EventBuffer:
     @property
     def ended(self) -> bool:
         """Whether nothing can be taken any more."""
-        return self._ended and not self._entries and self._error is None
+        return self._ended and not self.current and not self._waiting and self._error is None
 
     def add(self, events: Sequence[WatchEvent], size: int) -> None:
         """Adds the events of one message of ``size`` bytes, also if the buffer is full.
@@ -57,10 +62,9 @@ class EventBuffer:
         with self._changed:
             if self._ended:
                 return
+            self._waiting.append((deque(events), size))
+            self._events += len(events)
             self._bytes += size
-            last = len(events) - 1
-            for index, event in enumerate(events):
-                self._entries.append((event, size if index == last else 0))
             self._changed.notify(len(events))
 
     def wait_for_room(self) -> bool:
@@ -80,13 +84,13 @@ class EventBuffer:
         """Expects a message within so many seconds.
 
         Args:
-            seconds: Less than before only together with an event.
+            seconds: From now on.
             on_silence: Called by a consumer that waits, when they are over.
         """
         self._on_silence = on_silence
-        waits_for_ever = self._silent_at is None
-        self._silent_at = time.monotonic() + seconds
-        if waits_for_ever:
+        before = self._silent_at
+        self._silent_at = at = time.monotonic() + seconds
+        if before is None or at < before:
             with self._changed:
                 self._changed.notify_all()
 
@@ -103,15 +107,11 @@ class EventBuffer:
         """
         try:
             # Nobody needs the lock for what is there: this is the path of every event of a flood.
-            event, size = self._entries.popleft()
+            return self.current.popleft()
         except IndexError:
-            entry = self._wait_for_entry(timeout)
-            if entry is None:
-                return None
-            event, size = entry
-        if size > 0 or self._held_back:
-            self._release(size)
-        return event
+            pass
+        # Outside of the handler, which would be told of in every error that is raised here.
+        return self._wait_for_event(timeout)
 
     def end(self, error: Exception | None = None) -> None:
         """Adds no more: what is there may still be taken. Only the first end counts."""
@@ -130,7 +130,8 @@ class EventBuffer:
             self._dropped = True
             self._ended = True
             self._error = error
-            self._entries.clear()
+            self.current.clear()
+            self._waiting.clear()
             self._wake_all()
 
     def _wake_all(self) -> None:
@@ -139,28 +140,36 @@ class EventBuffer:
         self._room.notify_all()
 
     def _is_full(self) -> bool:
-        return len(self._entries) >= self._max_events or self._bytes >= self._max_bytes
+        return self._events >= self._max_events or self._bytes >= self._max_bytes
 
     def _has_room(self) -> bool:
-        # Not as soon as there is any: the two threads would take turns for each event.
-        return len(self._entries) <= self._max_events // 2 and self._bytes <= self._max_bytes // 2
+        # Not as soon as there is any: the two threads would take turns for each message.
+        return self._events <= self._max_events / 2 and self._bytes <= self._max_bytes / 2
 
-    def _release(self, size: int) -> None:
-        with self._changed:
-            self._bytes -= size
-            if self._held_back and self._has_room():
-                self._held_back = False
-                self._room.notify()
+    def _next_message(self) -> WatchEvent:
+        """Begins to take the next message, and takes its first event."""
+        events, size = self._waiting.popleft()
+        self._events -= len(events)
+        self._bytes -= size
+        event = events.popleft()
+        self.current = events
+        if self._held_back and self._has_room():
+            self._held_back = False
+            self._room.notify()
+        return event
 
-    def _wait_for_entry(self, timeout: float | None) -> tuple[WatchEvent, int] | None:
+    def _wait_for_event(self, timeout: float | None) -> WatchEvent | None:
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._changed:
             while True:
-                if self._entries:
+                if self.current:
                     try:
-                        return self._entries.popleft()
+                        return self.current.popleft()
                     except IndexError:
+                        # Somebody else was quicker, who needs no lock for that.
                         continue
+                if self._waiting:
+                    return self._next_message()
                 if self._ended:
                     error, self._error = self._error, None
                     if error is not None:

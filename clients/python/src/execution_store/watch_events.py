@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Literal, Union
+from typing import TYPE_CHECKING, Any, Literal, Union
 
-from .documents import KeyDocument
+from .documents import KeyDocument, key_document, key_document_with, to_datetime
 from .errors import StoreError
+
+if TYPE_CHECKING:
+    from .v1 import execution_store_pb2 as pb
 
 KeyEventType = Literal["existing", "created", "updated", "deleted", "expired"]
 """The types of events of keys; what ``event_types`` of a watch takes."""
@@ -15,6 +19,8 @@ KeyEventType = Literal["existing", "created", "updated", "deleted", "expired"]
 
 class KeyEvent:
     """An event of one key: the base class of KeyExistingEvent, KeySetEvent and KeyRemovedEvent.
+
+    What the server sent is converted when it is first read, as in KeyDocument.
 
     Attributes:
         type: What happened.
@@ -27,7 +33,7 @@ class KeyEvent:
             has it, so that a token that is kept never passes over one.
     """
 
-    __slots__ = ()
+    __slots__ = ("_read", "_wire")
 
     type: KeyEventType
     store_name: str
@@ -35,6 +41,23 @@ class KeyEvent:
     dataset_id: str | None
     document: KeyDocument | None
     resume_token: str | None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Fills a slot that the message holds."""
+            # Python comes here only for a slot that is not filled yet.
+            read = _READERS.get(name)
+            if read is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            value = read(self._wire, self._read)
+            setattr(self, name, value)
+            return value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Whole: a message of the wire has no place in a copy."""
+        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        return (type(self), tuple(getattr(self, name) for name in names))
 
 
 @dataclass
@@ -197,3 +220,23 @@ WatchEvent = Union[
     WatchResetEvent,
 ]
 """What a watch tells; ``type`` says which it is, ``isinstance(event, KeyEvent)`` if of a key."""
+
+_Read = Callable[["pb.KeyDocument"], Any]
+
+
+def _previous(wire: pb.KeyEvent, read: _Read) -> KeyDocument | None:
+    if not wire.HasField("previous"):
+        return None
+    before = wire.previous
+    omitted = wire.previous_value_omitted
+    return key_document_with(before, None) if omitted else key_document(before, read)
+
+
+_READERS: dict[str, Callable[[pb.KeyEvent, _Read], object]] = {
+    "store_name": lambda wire, _: wire.document.store_name,
+    "dataset_id": lambda wire, _: wire.document.dataset_id or None,
+    "previous": _previous,
+    "previous_value_omitted": lambda wire, _: wire.previous_value_omitted,
+    "document_looked_up": lambda wire, _: wire.document_looked_up,
+    "commit_time": lambda wire, _: to_datetime(wire.commit_time),
+}

@@ -5,18 +5,14 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
-from typing import Literal, Union
+from typing import Literal
 
 import grpc
 
-from .documents import key_document_with, to_datetime
-from .errors import StoreError, UnavailableError, broken_answer
+from .errors import StoreError, UnavailableError
 from .retry import retry_delay
 from .v1 import execution_store_pb2 as pb
 from .watch_events import (
-    KeyExistingEvent,
-    KeyRemovedEvent,
-    KeySetEvent,
     SnapshotCompleteEvent,
     WatchEvent,
     WatchProgressEvent,
@@ -24,8 +20,7 @@ from .watch_events import (
     WatchStartedEvent,
 )
 from .watch_options import WatchSettings
-
-AnyKeyEvent = Union[KeyExistingEvent, KeySetEvent, KeyRemovedEvent]
+from .wire_events import broken_watch, key_events
 
 # Besides UNAVAILABLE, what passes: the watch may go on where it was.
 _PASSING_REASONS = frozenset({"WATCH_TOO_SLOW", "DATABASE_BUSY"})
@@ -35,10 +30,7 @@ _SILENT_INTERVALS = 3
 _LEAST_SILENCE = 1.0
 
 _Cause = Literal["snapshot_interrupted", "history_lost"]
-_SetType = Literal["created", "updated"]
-_RemovedType = Literal["deleted", "expired"]
 _Kind = pb.WatchKeysResponse
-_Type = pb.KeyEvent
 
 
 @dataclass(frozen=True)
@@ -73,7 +65,7 @@ class WatchFeed:
         """
         request = settings.request
         self._request = request
-        self._decode = settings.decode
+        self._read = settings.read
         self._retry = settings.retry
         self._snapshot_if_lost = settings.snapshot_if_lost
         self._start_limit = start_limit
@@ -111,7 +103,7 @@ class WatchFeed:
         if early:
             token = None
         elif not token:
-            raise _broken("lacks its token")
+            raise broken_watch("lacks its token")
         events = self._events_of(message, token)
         if kind == _Kind.KIND_STARTED:
             self._ever_started = True
@@ -192,59 +184,23 @@ class WatchFeed:
     def _events_of(self, message: pb.WatchKeysResponse, token: str | None) -> list[WatchEvent]:
         kind = message.kind
         if kind in (_Kind.KIND_EVENTS, _Kind.KIND_SNAPSHOT):
-            events = [self._event_of(event) for event in message.events]
-            if events:
-                events[-1].resume_token = token
-            return list(events)
+            return key_events(message.events, self._read, token)
         if kind == _Kind.KIND_STARTED:
             return [WatchStartedEvent("started", _progress_interval(message), token)]
         if kind == _Kind.KIND_SNAPSHOT_COMPLETE and token is not None:
             return [SnapshotCompleteEvent("snapshot_complete", token)]
         if kind == _Kind.KIND_PROGRESS and token is not None:
             return [WatchProgressEvent("progress", token)]
-        raise _broken("is of a kind that this client does not know")
-
-    def _event_of(self, wire: pb.KeyEvent) -> AnyKeyEvent:
-        decode = self._decode
-        document = wire.document
-        if document.key == "":
-            raise _broken("holds an event of no key")
-        of = (document.store_name, document.key, document.dataset_id or None)
-        kind = wire.type
-        if kind == _Type.TYPE_EXISTING:
-            return KeyExistingEvent("existing", *of, decode(document), None)
-        previous = None
-        omitted = wire.previous_value_omitted
-        if wire.HasField("previous"):
-            before = wire.previous
-            previous = key_document_with(before, None) if omitted else decode(before)
-        if not wire.HasField("commit_time"):
-            raise _broken("holds an event without its time")
-        at = to_datetime(wire.commit_time)
-        if kind in (_Type.TYPE_CREATED, _Type.TYPE_UPDATED):
-            set_: _SetType = "updated" if kind == _Type.TYPE_UPDATED else "created"
-            looked_up = wire.document_looked_up
-            return KeySetEvent(set_, *of, decode(document), previous, omitted, looked_up, at, None)
-        if kind in (_Type.TYPE_DELETED, _Type.TYPE_EXPIRED):
-            gone: _RemovedType = "deleted" if kind == _Type.TYPE_DELETED else "expired"
-            return KeyRemovedEvent(gone, *of, None, previous, omitted, at, None)
-        raise _broken("holds an event of a type that this client does not know")
+        raise broken_watch("is of a kind that this client does not know")
 
 
 def _progress_interval(message: pb.WatchKeysResponse) -> float:
     """Seconds between two signs of life, as a "started" says."""
     if not message.HasField("progress_interval"):
-        raise _broken("does not say its interval of progress")
+        raise broken_watch("does not say its interval of progress")
     interval = message.progress_interval
     return interval.seconds + interval.nanos / 1e9
 
 
 def _is_history_lost(error: StoreError) -> bool:
     return error.code is grpc.StatusCode.OUT_OF_RANGE
-
-
-def _broken(what: str) -> StoreError:
-    error = broken_answer(f"to a watch {what}")
-    # A watch writes nothing.
-    error.outcome = None
-    return error

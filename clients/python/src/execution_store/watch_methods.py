@@ -120,9 +120,9 @@ class WatchMethods(ServiceBase):
             callback: is called with one StoreMessage after the other, in a thread of its own; other
                 subscriptions do not wait for it
             prefix: only keys that start with it
-            on_error: hears, in the same thread, what the callback raises, after which the
-                subscription goes on; and the StoreError that ends it, if the store cannot be
-                watched. None logs them.
+            on_error: hears, in the same thread, what the callback raises, and of each value that
+                cannot be read, after which the subscription goes on; and the StoreError that ends
+                it, if the store cannot be watched. None logs them.
             on_interruption: as in ``watch_keys``
             retry: as in ``watch_keys``
 
@@ -131,6 +131,7 @@ class WatchMethods(ServiceBase):
 
         Raises:
             InvalidArgumentError: if an argument cannot be used
+            FailedPreconditionError: ``CLIENT_CLOSED``
         """
         watch = self.watch_keys(
             store_name,

@@ -7,12 +7,11 @@ import numbers
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, Union
+from typing import Any, Literal, Union
 
 from google.protobuf.duration_pb2 import Duration
 
 from .calls import Calls
-from .documents import KeyDocument, key_document
 from .errors import StoreError, invalid_field
 from .fields import build, check_name, text_fault
 from .retry import NO_RETRY, RetryPolicy
@@ -72,7 +71,7 @@ class WatchSettings:
 
     Attributes:
         request: The request of the first connection.
-        decode: Makes a document in the form that was asked for.
+        read: Takes the value out of a document, in the form that was asked for.
         retry: When to connect again.
         snapshot_if_lost: Whether lost history is followed by a snapshot, or the end.
         buffer_events: So many events fill the buffer.
@@ -81,7 +80,7 @@ class WatchSettings:
     """
 
     request: pb.WatchKeysRequest
-    decode: Callable[[pb.KeyDocument], KeyDocument]
+    read: Callable[[pb.KeyDocument], Any]
     retry: RetryPolicy
     snapshot_if_lost: bool
     buffer_events: int
@@ -129,7 +128,7 @@ def watch_settings(
         request.key = _text(key, "KEY_INVALID", "key")
     return WatchSettings(
         request=request,
-        decode=lambda document: key_document(document, reader.get),
+        read=reader.get,
         retry=_checked_retry(retry),
         snapshot_if_lost=_is_snapshot_if_lost(on_history_lost),
         buffer_events=_checked_limit(buffer_events, "buffer_events"),

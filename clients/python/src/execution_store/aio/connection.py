@@ -28,6 +28,7 @@ from ..options import (
 from ..retry import NO_RETRY, Attempts, RetryPolicy
 from ..v1.execution_store_pb2_grpc import StoreServiceStub
 from ..wire_errors import CallFacts, to_store_error, to_stream_error, was_sent
+from ..wire_events import watch_method
 
 
 class Connection:
@@ -57,7 +58,7 @@ class Connection:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._channel: grpc.aio.Channel | None = None
         self._stub: Any = None
-        self._calls_under_way = 0
+        self._under_way: set[object] = set()
         # Made in the loop that they belong to.
         self._closed: asyncio.Event | None = None
         self._idle: asyncio.Event | None = None
@@ -91,14 +92,13 @@ class Connection:
         Raises:
             StoreError: and, if the task is cancelled, asyncio.CancelledError; nothing else
         """
-        opened = False
+        call_id = object()
         try:
             if self._closing:
                 raise closed_error(name)
             limit = self._timeout if timeout is None else check_timeout(timeout)
             stub = self._open()
-            self._calls_under_way += 1
-            opened = True
+            self._under_way.add(call_id)
             metadata = self._metadata if self._headers is None else await self._ask_headers()
             started = time.monotonic()
             try:
@@ -112,10 +112,9 @@ class Connection:
                 error.outcome = "NOT_APPLIED"
             raise
         finally:
-            if opened:
-                self._calls_under_way -= 1
-                if self._closing and self._calls_under_way == 0 and self._idle is not None:
-                    self._idle.set()
+            self._under_way.discard(call_id)
+            if self._closing and not self._under_way and self._idle is not None:
+                self._idle.set()
 
     async def _repeat(
         self, name: str, request: Any, failure: grpc.aio.AioRpcError, started: float, limit: float
@@ -127,35 +126,42 @@ class Connection:
         attempts = Attempts(
             self._retry, repeatable=method.repeatable, started=started, deadline=deadline
         )
-        while True:
-            error = to_store_error(failure, facts)
-            delay = attempts.failed(
-                error, sent=was_sent(failure), now=time.monotonic(), random=random.random()
-            )
-            if delay is None or await self._closes_within(delay):
-                raise error from failure
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                raise error from failure
-            try:
-                metadata = self._metadata if self._headers is None else await self._ask_headers()
-            except StoreError as headers_error:
-                if method.writes:
-                    headers_error.outcome = "UNKNOWN" if attempts.doubtful else "NOT_APPLIED"
-                raise
-            try:
-                return await getattr(self._open(), name)(
-                    request, timeout=None if limit is math.inf else remaining, metadata=metadata
+        error: StoreError | None = None
+        try:
+            while True:
+                error = to_store_error(failure, facts)
+                delay = attempts.failed(
+                    error, sent=was_sent(failure), now=time.monotonic(), random=random.random()
                 )
-            except grpc.aio.AioRpcError as again:
-                failure = again
+                if delay is None or await self._closes_within(delay):
+                    raise error from failure
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    raise error from failure
+                try:
+                    metadata = (
+                        self._metadata if self._headers is None else await self._ask_headers()
+                    )
+                except StoreError as headers_error:
+                    if method.writes:
+                        headers_error.outcome = "UNKNOWN" if attempts.doubtful else "NOT_APPLIED"
+                    raise
+                try:
+                    return await getattr(self._open(), name)(
+                        request, timeout=None if limit is math.inf else remaining, metadata=metadata
+                    )
+                except grpc.aio.AioRpcError as again:
+                    failure = again
+        finally:
+            # The traceback holds this frame: with them in it, a cycle would keep the request alive.
+            del error, failure
 
     async def stream(self, name: str, request: Any) -> Any:
         """Opens a call that is answered by a stream of messages, once.
 
         Returns:
-            the call of the gRPC library, an async iterator with ``cancel()``; what its iteration
-            raises goes through :meth:`stream_error`
+            the call of the gRPC library, an async iterator of pairs (see ``watch_method``), with
+            ``cancel()``; what its iteration raises goes through :meth:`stream_error`
 
         Raises:
             StoreError: if it cannot be opened
@@ -181,10 +187,13 @@ class Connection:
             a function that takes `end` back
 
         Raises:
-            FailedPreconditionError: ``CLIENT_CLOSED``
+            FailedPreconditionError: ``CLIENT_CLOSED``, or ``CLIENT_OPTION_INVALID`` in another
+                event loop
         """
         if self._closing:
             raise closed_error("a watch")
+        # First, for what belongs to a loop before this one is forgotten there.
+        self._open()
         self._ending[id(end)] = end
 
         def take_back() -> None:
@@ -193,7 +202,17 @@ class Connection:
         return take_back
 
     async def close(self) -> None:
-        """Takes no more calls, ends watches, waits for calls under way, and closes."""
+        """Takes no more calls, ends watches, waits for calls under way, and closes.
+
+        Raises:
+            FailedPreconditionError: ``CLIENT_OPTION_INVALID`` if another event loop runs it
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and loop is not self._loop:
+            if self._loop.is_running():
+                raise _foreign_loop()
+            # What was under way in a loop that has ended can neither be ended nor be waited for.
+            self._forget_loop()
         self._closing = True
         if self._closed is not None:
             self._closed.set()
@@ -201,7 +220,7 @@ class Connection:
         self._ending.clear()
         for end in ending:
             end()
-        if self._calls_under_way > 0 and self._idle is not None:
+        if self._under_way and self._idle is not None:
             await self._idle.wait()
         channel, self._channel, self._stub = self._channel, None, None
         if channel is not None:
@@ -212,14 +231,9 @@ class Connection:
         if self._stub is not None and loop is self._loop:
             return self._stub
         if self._loop is not None and loop is not self._loop and not self._loop.is_closed():
-            raise FailedPreconditionError(
-                "the service belongs to another event loop, in which its first call was made; "
-                "open one for each loop",
-                reason="CLIENT_OPTION_INVALID",
-            )
+            raise _foreign_loop()
         if loop is not self._loop:
-            # Those of a loop that is closed can neither be waited for nor be used.
-            self._calls_under_way = 0
+            self._forget_loop()
             self._closed = asyncio.Event()
             self._idle = asyncio.Event()
         self._loop = loop
@@ -228,16 +242,25 @@ class Connection:
             self._channel = grpc.aio.insecure_channel(target, options)
         else:
             self._channel = grpc.aio.secure_channel(target, self._endpoint.credentials, options)
-        self._stub = StoreServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        stub: Any = StoreServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        stub.WatchKeys = watch_method(self._channel)
+        self._stub = stub
         return self._stub
+
+    def _forget_loop(self) -> None:
+        self._under_way = set()
+        self._ending = {}
+        self._closed = None
+        self._idle = None
 
     async def _closes_within(self, seconds: float) -> bool:
         if self._closed is None:
-            return False
+            return self._closing
         try:
             await asyncio.wait_for(self._closed.wait(), seconds)
         except asyncio.TimeoutError:
-            return False
+            # Without a wait, some versions of Python do not look at the event.
+            return self._closing
         return True
 
     async def _ask_headers(self) -> Metadata:
@@ -245,8 +268,18 @@ class Connection:
             headers = self._headers()  # type: ignore[misc]
             if inspect.isawaitable(headers):
                 headers = await headers
-        except StoreError:
+        except StoreError as error:
+            # What it says is not about the call that the headers are for.
+            error.outcome = None
             raise
         except Exception as error:
             raise headers_failed() from error
         return to_metadata(headers)
+
+
+def _foreign_loop() -> FailedPreconditionError:
+    return FailedPreconditionError(
+        "the service belongs to another event loop, in which its first call was made; "
+        "open one for each loop",
+        reason="CLIENT_OPTION_INVALID",
+    )

@@ -48,9 +48,11 @@ class Mirror(MirrorMapping):
 
         Raises:
             RuntimeError: There is no running event loop.
+            FailedPreconditionError: The service is closed.
         """
         super().__init__(MirrorContent())
         loop = asyncio.get_running_loop()
+        watch.open()
         self._watch = watch
         self._decided = asyncio.Event()
         # The task does not know the mirror: whose last owner drops it is thereby closed.

@@ -73,6 +73,11 @@ class ServiceBase:
         return self._connection.address
 
     @property
+    def connection(self) -> Connection:
+        """The connection, for other services to share; closing one of them closes it for all."""
+        return self._connection
+
+    @property
     def dataset_id(self) -> str | None:
         """The dataset whose stores these are, as 24 lower-case hex digits.
 
@@ -106,6 +111,10 @@ class ServiceBase:
 
         Later calls raise FailedPreconditionError ``CLIENT_CLOSED``. Calls under way are waited for,
         but not repeated. Closing twice is no error.
+
+        Raises:
+            FailedPreconditionError: ``CLIENT_OPTION_INVALID`` if the service belongs to another
+                event loop, which is running
         """
         await self._connection.close()
 

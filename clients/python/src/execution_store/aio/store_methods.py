@@ -43,7 +43,7 @@ class StoreMethods(ServiceBase):
         """
         request = self._calls.create_store(store_name, metadata, policy)
         answer = await self._call("CreateStore", request, timeout)
-        return store_document(present(answer, "store"), from_struct)
+        return store_document(present(answer, "store", writes=True), from_struct)
 
     async def get_store(
         self, store_name: str, *, timeout: float | None = None

@@ -99,6 +99,7 @@ class StoreWatches:
 
         Raises:
             InvalidArgumentError: if an argument cannot be used
+            FailedPreconditionError: ``CLIENT_CLOSED``
         """
         return Mirror(
             self.watch(

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import StoreError
 from ..store_messages import StoreMessage, StoreMessages
 from .watch import Watch
 
@@ -47,7 +48,11 @@ class Subscriptions:
 
         Returns:
             The id for ``remove``.
+
+        Raises:
+            FailedPreconditionError: The service is closed.
         """
+        watch.open()
         subscription_id = str(uuid.uuid4())
 
         async def run() -> None:
@@ -77,14 +82,19 @@ async def _tell(
 ) -> None:
     try:
         async for event in watch:
-            for message in messages.of(event):
-                # Unsubscribed in the middle of what a new snapshot has changed, it hears no more.
-                if watch.closed:
-                    return
-                try:
-                    await _call(callback, message)
-                except Exception as error:
-                    await _report(error, on_error)
+            try:
+                for message in messages.of(event):
+                    # Unsubscribed in the middle of what a new snapshot has changed, it hears no
+                    # more.
+                    if watch.closed:
+                        return
+                    try:
+                        await _call(callback, message)
+                    except Exception as error:
+                        await _report(error, on_error)
+            except StoreError as error:
+                # One value that cannot be read is no reason to tell nothing of all others.
+                await _report(error, on_error)
     except Exception as error:
         await _report(error, on_error)
 

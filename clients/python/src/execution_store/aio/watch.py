@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import inspect
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import grpc.aio
 
 from ..errors import StoreError
-from ..forked import forked_error
+from ..forked import forked_error, process
 from ..watch_events import WatchEvent
 from ..watch_feed import WatchFeed
 from ..watch_options import WatchSettings
@@ -48,7 +48,7 @@ class Watch(AsyncIterator[WatchEvent]):
 
     def __init__(self, connection: Connection, settings: WatchSettings) -> None:
         """Opens nothing yet; see ExecutionStoreService.watch_keys."""
-        self._pid = os.getpid()
+        self._pid = process.id
         self._begun = False
         self._reader = _Reader(connection, settings)
         self._buffer = self._reader.buffer
@@ -66,7 +66,7 @@ class Watch(AsyncIterator[WatchEvent]):
     @property
     def closed(self) -> bool:
         """Whether no event will be handed over any more."""
-        return self._pid != os.getpid() or self._buffer.ended
+        return self._pid != process.id or self._buffer.ended
 
     def __aiter__(self) -> Watch:
         """The watch itself."""
@@ -79,10 +79,21 @@ class Watch(AsyncIterator[WatchEvent]):
             StopAsyncIteration: The watch was closed.
             StoreError: What ended the watch, once.
         """
-        event = await self.next_event()
-        if event is None:
+        if self._pid == process.id:
+            try:
+                # What next_event does, for the events of a flood; a "reset" never comes behind
+                # another event of its message.
+                event = self._buffer.current.popleft()
+            except IndexError:
+                pass
+            else:
+                if event.resume_token is not None:
+                    self._resume_token = event.resume_token
+                return event
+        taken = await self.next_event()
+        if taken is None:
             raise StopAsyncIteration
-        return event
+        return taken
 
     async def next_event(self, timeout: float | None = None) -> WatchEvent | None:
         """The next event, for those who have something else to do.
@@ -96,11 +107,10 @@ class Watch(AsyncIterator[WatchEvent]):
         Raises:
             StoreError: What ended the watch, once.
         """
-        if self._pid != os.getpid():
+        if self._pid != process.id:
             raise forked_error("a watch")
         if not self._begun:
-            self._begun = True
-            self._reader.start()
+            self.open()
         event = await self._buffer.take(timeout)
         if event is not None:
             if event.resume_token is not None:
@@ -109,9 +119,21 @@ class Watch(AsyncIterator[WatchEvent]):
                 self._resume_token = None
         return event
 
+    def open(self) -> None:
+        """Connects now rather than when it is first read, in the running event loop. Idempotent.
+
+        Raises:
+            FailedPreconditionError: The service is closed, or the process is forked.
+        """
+        if self._pid != process.id:
+            raise forked_error("a watch")
+        if not self._begun:
+            self._begun = True
+            self._reader.start()
+
     async def close(self) -> None:
         """Ends the watch: nothing is handed over any more, and reads under way end. Idempotent."""
-        if self._pid == os.getpid():
+        if self._pid == process.id:
             self._reader.stop()
             await self._reader.wait_stopped()
 
@@ -136,7 +158,7 @@ class Watch(AsyncIterator[WatchEvent]):
 
     def abandon(self) -> None:
         """As close, without waiting; from any thread, and also after the end of the event loop."""
-        if self._pid == os.getpid():
+        if self._pid == process.id:
             self._reader.stop_from_anywhere()
 
 
@@ -153,18 +175,35 @@ class _Reader:
         self._stopped = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
+        self._forget: Callable[[], None] = lambda: None
         self._silence = _Silence()
 
     def start(self) -> None:
-        """Starts the task, unless the watch was closed before."""
+        """Starts the task, unless the watch was closed before.
+
+        Raises:
+            FailedPreconditionError: The service is closed.
+        """
         if self._stopped:
             return
         self._loop = asyncio.get_running_loop()
+        try:
+            # At once: the service may be closed before the task has made its first step.
+            self._forget = self._connection.on_close(self.stop)
+        except StoreError:
+            self.buffer.end()
+            raise
         self._task = self._loop.create_task(self._run())
+        self._task.add_done_callback(self._over)
 
     def stop(self) -> None:
         """Ends the task and its call."""
         self._stopped = True
+        if self._loop is not None and self._loop.is_closed():
+            # It can wake nobody any more, nor cancel.
+            self.buffer.forget_waiters()
+            self.buffer.drop()
+            return
         self.buffer.drop()
         if self._task is not None:
             self._task.cancel()
@@ -175,23 +214,24 @@ class _Reader:
             self._loop.call_soon_threadsafe(self.stop)
 
     async def wait_stopped(self) -> None:
-        """Waits until the task has ended; not where the task itself asks for it."""
+        """Waits until the task has ended; not where the task itself asks, nor in another loop."""
         task = self._task
-        if task is not None and task is not asyncio.current_task():
+        here = self._loop is asyncio.get_running_loop()
+        if task is not None and here and task is not asyncio.current_task():
             await asyncio.wait([task])
 
     async def _run(self) -> None:
-        forget: Callable[[], None] = lambda: None  # noqa: E731
         try:
-            forget = self._connection.on_close(self.stop)
             await self._follow()
         except Exception as error:
             self.buffer.end(error)
-        finally:
-            forget()
-            self._silence.expect_nothing()
-            # Ended from outside, as by the end of the loop, it has no more to tell.
-            self.buffer.end()
+
+    def _over(self, _task: asyncio.Task[None]) -> None:
+        """Comes also after a task that was cancelled before its first step."""
+        self._forget()
+        self._silence.expect_nothing()
+        # Ended from outside, as by the end of the loop, it has no more to tell.
+        self.buffer.end()
 
     async def _follow(self) -> None:
         settings = self._settings
@@ -202,7 +242,9 @@ class _Reader:
             if interruption.reset is not None:
                 self.buffer.add([interruption.reset], 0)
             if settings.on_interruption is not None:
-                settings.on_interruption(error, interruption.delay)
+                heard = settings.on_interruption(error, interruption.delay)
+                if inspect.isawaitable(heard):
+                    await heard
             await asyncio.sleep(interruption.delay)
 
     async def _follow_connection(self, feed: WatchFeed) -> StoreError:
@@ -220,10 +262,11 @@ class _Reader:
                     silence.expect_nothing()
                     await buffer.wait_for_room()
                 silence.expect_in(feed.silence_limit)
-                message = await call.read()
-                if message is grpc.aio.EOF:  # type: ignore[attr-defined]
+                answer = await call.read()
+                if answer is grpc.aio.EOF:  # type: ignore[attr-defined]
                     return feed.broke_off("OK")
-                buffer.add(feed.take(message), message.ByteSize())
+                message, size = answer
+                buffer.add(feed.take(message), size)
         except asyncio.CancelledError:
             # So ends a read of a call that was cancelled here, too.
             if silence.was_too_long and not self._stopped:

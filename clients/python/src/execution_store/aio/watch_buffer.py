@@ -20,13 +20,18 @@ class EventBuffer:
         """Makes an empty buffer.
 
         Args:
-            max_events: With so many events it is full, until half of them are taken.
+            max_events: With so many events it is full, until half of them are taken. Those of the
+                message that is being taken do not count.
             max_bytes: With messages of so many bytes likewise.
         """
         self._max_events = max_events
         self._max_bytes = max_bytes
-        # Events with the bytes of the message whose last event they are, else 0.
-        self._entries: deque[tuple[WatchEvent, int]] = deque()
+        # Events are accounted for by message: there may be a flood of them.
+        self.current: deque[WatchEvent] = deque()
+        """What is left of the message that is being taken: may be taken from its left."""
+        # The messages that wait behind it, with their bytes.
+        self._waiting: deque[tuple[deque[WatchEvent], int]] = deque()
+        self._events = 0
         self._bytes = 0
         self._consumers: set[asyncio.Future[None]] = set()
         self._room: asyncio.Future[None] | None = None
@@ -37,7 +42,7 @@ class EventBuffer:
     @property
     def ended(self) -> bool:
         """Whether nothing can be taken any more."""
-        return self._ended and not self._entries and self._error is None
+        return self._ended and not self.current and not self._waiting and self._error is None
 
     def add(self, events: Sequence[WatchEvent], size: int) -> None:
         """Adds the events of one message of ``size`` bytes, also if the buffer is full.
@@ -46,15 +51,14 @@ class EventBuffer:
         """
         if self._ended or not events:
             return
+        self._waiting.append((deque(events), size))
+        self._events += len(events)
         self._bytes += size
-        last = len(events) - 1
-        for index, event in enumerate(events):
-            self._entries.append((event, size if index == last else 0))
         self._wake_consumers()
 
     def is_full(self) -> bool:
         """Whether no more events are to be brought for now."""
-        full = len(self._entries) >= self._max_events or self._bytes >= self._max_bytes
+        full = self._events >= self._max_events or self._bytes >= self._max_bytes
         return full and not self._ended
 
     async def wait_for_room(self) -> None:
@@ -75,13 +79,14 @@ class EventBuffer:
         Raises:
             Exception: What ended the buffer, once, after all events.
         """
-        if not self._entries and not self._ended:
-            await self._wait_for_entry(timeout)
-        if self._entries:
-            event, size = self._entries.popleft()
-            self._bytes -= size
-            self._give_room()
-            return event
+        if self.current:
+            return self.current.popleft()
+        if not self._waiting and not self._ended:
+            await self._wait_for_event(timeout)
+        if self.current:
+            return self.current.popleft()
+        if self._waiting:
+            return self._next_message()
         error, self._error = self._error, None
         if error is not None:
             raise error
@@ -100,13 +105,27 @@ class EventBuffer:
             self._dropped = True
             self._ended = True
             self._error = None
-            self._entries.clear()
+            self.current.clear()
+            self._waiting.clear()
             self._wake_all()
 
-    async def _wait_for_entry(self, timeout: float | None) -> None:
+    def forget_waiters(self) -> None:
+        """Wakes nobody who waits now: their event loop is closed."""
+        self._consumers.clear()
+        self._room = None
+
+    def _next_message(self) -> WatchEvent:
+        """Begins to take the next message, and takes its first event."""
+        self.current, size = self._waiting.popleft()
+        self._events -= len(self.current)
+        self._bytes -= size
+        self._give_room()
+        return self.current.popleft()
+
+    async def _wait_for_event(self, timeout: float | None) -> None:
         loop = asyncio.get_running_loop()
         deadline = None if timeout is None else loop.time() + timeout
-        while not self._entries and not self._ended:
+        while not self.current and not self._waiting and not self._ended:
             if deadline is not None and loop.time() >= deadline:
                 return
             waiter = loop.create_future()
@@ -129,8 +148,8 @@ class EventBuffer:
             _wake(waiter)
 
     def _give_room(self) -> None:
-        # Not as soon as there is any: the two tasks would take turns for each event.
-        few = len(self._entries) <= self._max_events // 2 and self._bytes <= self._max_bytes // 2
+        # Not as soon as there is any: the two tasks would take turns for each message.
+        few = self._events <= self._max_events / 2 and self._bytes <= self._max_bytes / 2
         if few and self._room is not None:
             _wake(self._room)
 

@@ -68,7 +68,8 @@ class WatchMethods(ServiceBase):
                 more: "raise" HistoryLostError, or tell it by a "reset" event and go on with a new
                 "snapshot", also if none was asked for at first
             on_interruption: hears of each lost connection, with its StoreError and the seconds
-                until the next is tried: for logs. What it raises ends the watch.
+                until the next is tried: for logs. What it returns is awaited, if it can be; what it
+                raises ends the watch.
             retry: how it connects again when the connection is lost; None for never
 
         Returns:
@@ -120,9 +121,9 @@ class WatchMethods(ServiceBase):
             callback: is called with one StoreMessage after the other; what it returns is awaited,
                 if it can be, before the next message; other subscriptions do not wait for it
             prefix: only keys that start with it
-            on_error: hears, in the same way, what the callback raises, after which the
-                subscription goes on; and the StoreError that ends it, if the store cannot be
-                watched. None logs them.
+            on_error: hears, in the same way, what the callback raises, and of each value that
+                cannot be read, after which the subscription goes on; and the StoreError that ends
+                it, if the store cannot be watched. None logs them.
             on_interruption: as in ``watch_keys``
             retry: as in ``watch_keys``
 
@@ -131,6 +132,7 @@ class WatchMethods(ServiceBase):
 
         Raises:
             InvalidArgumentError: if an argument cannot be used
+            FailedPreconditionError: ``CLIENT_CLOSED``
         """
         watch = self.watch_keys(
             store_name,
