@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,10 +39,27 @@ func serverCommand() ([]string, error) {
 	return []string{"node", main}, err
 }
 
+// freePort finds a port for what is ended and started again there. It is none of those that the system gives away by
+// itself, which meanwhile might be somebody's connection's.
+func freePort() (int, error) {
+	for range 1000 {
+		port := 20_000 + rand.IntN(12_000)
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			return port, listener.Close()
+		}
+	}
+	return 0, errors.New("no port is free")
+}
+
 // startServer starts a server on a store at any free port.
 func startServer(store string, args ...string) (*server, error) {
 	s := &server{args: append([]string{"serve", "--store", store, "--log-level", "info"}, args...)}
-	return s, s.start("127.0.0.1:0")
+	port, err := freePort()
+	if err != nil {
+		return s, err
+	}
+	return s, s.start(fmt.Sprintf("127.0.0.1:%d", port))
 }
 
 func (s *server) start(listen string) error {

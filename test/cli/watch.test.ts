@@ -3,11 +3,12 @@ import { expect, onTestFinished, test } from "vitest";
 import { cutToWidth } from "../../src/cli/table.js";
 import { ExecutionStore } from "../../src/client/execution-store.js";
 import { historyLost, StoreError } from "../../src/store/errors.js";
+import { freePort } from "../support/free-port.js";
 import { startScriptedWatches } from "../support/scripted-watch.js";
 import { tempDir } from "../support/temp-dir.js";
 import { until } from "../support/until.js";
 import * as say from "../support/watch-messages.js";
-import { buildBeforeTests, firstAddress, runCli, spawnCli, startServer } from "./cli-process.js";
+import { buildBeforeTests, runCli, spawnCli, startServer } from "./cli-process.js";
 
 buildBeforeTests();
 
@@ -41,8 +42,8 @@ function startWatch(args: readonly string[], env: Record<string, string> = {}) {
 
 async function openServer() {
   const folder = tempDir();
-  const server = await startServer(["--listen", "127.0.0.1:0", "--store", `lmdb:${folder}/store`]);
-  const address = firstAddress(server);
+  const address = `127.0.0.1:${await freePort()}`;
+  const server = await startServer(["--listen", address, "--store", `lmdb:${folder}/store`]);
   const store = ExecutionStore.create("jobs", { address });
   onTestFinished(async () => {
     await store.close();

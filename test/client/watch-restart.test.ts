@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { ExecutionStore } from "../../src/client/execution-store.js";
 import type { KeySetEvent } from "../../src/client/watch-events.js";
 import { buildBeforeTests, firstAddress, type ServerProcess, startServer } from "../cli/cli-process.js";
+import { freePort } from "../support/free-port.js";
 import { tempDir } from "../support/temp-dir.js";
 import { until } from "../support/until.js";
 import { SOON } from "./watch-peers.js";
@@ -16,7 +17,7 @@ test.each(["SIGKILL", "SIGTERM"] as const)(
     const path = tempDir();
     const start = (listen: string): Promise<ServerProcess> =>
       startServer(["--listen", listen, "--store", `lmdb:${path}/store`, "--shutdown-grace", "1s"]);
-    let server = await start("127.0.0.1:0");
+    let server = await start(`127.0.0.1:${await freePort()}`);
     const address = firstAddress(server);
     const store = ExecutionStore.create("s", { address });
     onTestFinished(async () => {

@@ -1,5 +1,6 @@
 import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
+import { freePort } from "./free-port.js";
 
 /** What a relay does with what comes along. */
 type Passing = "all" | "requests" | "nothing";
@@ -38,8 +39,8 @@ export async function startTcpRelay(target: number): Promise<TcpRelay> {
     server.listen(port, "127.0.0.1");
     await once(server, "listening");
   };
-  await listen(0);
-  const { port } = server.address() as AddressInfo;
+  const port = await freePort();
+  await listen(port);
   const pass = (next: Passing): void => {
     passing = next;
     for (const pair of pairs) apply(pair, next);

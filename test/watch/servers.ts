@@ -3,6 +3,7 @@ import { openLmdbEngine } from "../../src/engines/lmdb/engine.js";
 import type { WatchOptions } from "../../src/grpc/watch-keys.js";
 import type { WatchableEngine } from "../../src/store/engine.js";
 import { firstAddress, type ServerProcess, startServer } from "../cli/cli-process.js";
+import { freePort } from "../support/free-port.js";
 import { tempDir } from "../support/temp-dir.js";
 import { startTestServer, type TestServer } from "../support/test-server.js";
 import { PROGRESS_MS } from "./traffic/recorded-stream.js";
@@ -35,7 +36,8 @@ export class RestartableServer {
   /** Starts it; it ends with the test. `buildBeforeTests()` must be called in the test's file. */
   static async start(store: string, ...more: readonly string[]): Promise<RestartableServer> {
     const args = ["--store", store, "--watch-progress", `${PROGRESS_MS}ms`, ...more];
-    const server = new RestartableServer(args, await startServer([...args, "--listen", "127.0.0.1:0"]));
+    const listen = `127.0.0.1:${await freePort()}`;
+    const server = new RestartableServer(args, await startServer([...args, "--listen", listen]));
     onTestFinished(() => server.end("SIGKILL"));
     return server;
   }

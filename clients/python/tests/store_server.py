@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -62,13 +63,29 @@ def until(condition: Callable[[], object], what: str, limit: float = 30.0) -> No
         time.sleep(0.005)
 
 
+def free_port() -> int:
+    """A port for what is ended and started again there.
+
+    Not one of those that the system gives away by itself: meanwhile it might be somebody's
+    connection's.
+    """
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
 class StoreServer:
     """One server with a fixed address, which outlives its process."""
 
-    def __init__(self, store: str, *, listen: str = "127.0.0.1:0", options: Sequence[str] = ()):
+    def __init__(self, store: str, *, listen: str | None = None, options: Sequence[str] = ()):
         self.store = store
         self.options = list(options)
-        self._listen = listen
+        self._listen = listen or f"127.0.0.1:{free_port()}"
         self._process: subprocess.Popen[bytes] | None = None
         self.log: list[str] = []
         self.start()

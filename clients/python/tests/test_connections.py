@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import threading
 import time
@@ -15,13 +14,7 @@ import pytest
 from execution_store import ExecutionStoreService, RetryPolicy, StoreError, TlsOptions
 from execution_store.v1 import execution_store_pb2 as pb
 from scripted_server import ScriptedServer
-from store_server import StoreServer, until
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+from store_server import StoreServer, free_port, until
 
 
 def test_a_client_may_start_before_its_server(start_server, open_service):

@@ -293,7 +293,7 @@ def test_a_caller_that_fails_leaves_nobody_behind(scripted, reads, pool, patient
 
 
 def test_every_get_has_its_own_time(scripted, reads, pool, patient):
-    reads.held = {"first"}
+    reads.held = {"first", "early", "BatchGetKeys"}
     with open_json(scripted, timeout=1.5) as service:
         first, early = get_behind(service, pool, "first", ["early"])
         began = time.monotonic()
@@ -310,15 +310,7 @@ def test_every_get_has_its_own_time(scripted, reads, pool, patient):
 
 
 def test_who_joins_has_its_own_time_too(scripted, reads, pool, patient):
-    first_released = threading.Event()
-    reads.held = {"BatchGetKeys"}
-
-    def first(request: Any, context: grpc.ServicerContext) -> Any:
-        if request == pb.GetKeyRequest(store_name="s", key="first", encoding=1):
-            assert first_released.wait(60)
-        return reads._answer(request, context)
-
-    scripted.answers = type("Script", (), {"popleft": lambda _: first})()
+    reads.held = {"first"}
     with open_json(scripted, timeout=3.0) as service:
         calls = [pool.submit(service.get_key, "s", "first")]
         until(lambda: scripted.calls, "the first get calls")
@@ -329,13 +321,16 @@ def test_who_joins_has_its_own_time_too(scripted, reads, pool, patient):
             until(lambda: time.monotonic() > began + 1.5, "half of its time is over")
             calls.append(pool.submit(service.get_key, "s", "leader"))
             until(lambda: len(lanes(service)[0].waiting) == 2, "both wait")
-            first_released.set()
+            # From here on, others are held back.
+            first, reads.released = reads.released, threading.Event()
+            reads.held = {"BatchGetKeys", "main"}
+            first.set()
 
         leading = pool.submit(lead)
         with pytest.raises(DeadlineExceededError):
             service.get_key("s", "main")
         leading.result(60)
-        # The one who calls for it came later, and has time left.
+        # The thread that calls for it came later, and has time left.
         assert not calls[1].done()
         reads.released.set()
         assert values(calls[1:]) == ["leader"]

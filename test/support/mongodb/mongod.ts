@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir } from "node:fs/promises";
 import { createInterface } from "node:readline";
+import { freePort } from "../free-port.js";
 import type { Guardian } from "../guardian.js";
 
 /** The log's id of "Waiting for connections". */
@@ -23,7 +24,7 @@ export interface MongodOptions {
   readonly binary: string;
   /** Made if it is missing; keeps the data between two starts. */
   readonly dataPath: string;
-  /** @default any that is free */
+  /** @default one that is free, and stays so between an end and a new start */
   readonly port?: number;
   /** The name of the replica set. @default a standalone */
   readonly replicaSet?: string;
@@ -44,7 +45,7 @@ export interface Mongod {
 
 /** Starts a mongod and waits until it listens. Throws with the end of its log if it does not. */
 export async function startMongod(options: MongodOptions): Promise<Mongod> {
-  const { binary, dataPath, port = 0, replicaSet, args = [], guardian } = options;
+  const { binary, dataPath, port = await freePort(), replicaSet, args = [], guardian } = options;
   await mkdir(dataPath, { recursive: true });
   const child = spawn(
     binary,

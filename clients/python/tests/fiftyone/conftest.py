@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ sys.path.insert(1, str(HERE.parent))
 from store_server import (  # noqa: E402
     StoreServer,
     drop_database,
+    free_port,
     mongodb_uri,
     new_database_name,
 )
@@ -61,9 +61,7 @@ class Standalone:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._port = free_port()
 
     def __enter__(self) -> str:
         """Starts it; its URI, without a database."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import site
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -20,7 +19,7 @@ from fiftyone.operators.store import ExecutionStore
 
 import execution_store
 from conftest import PACKAGE
-from store_server import until
+from store_server import free_port, until
 
 VARIABLE = "EXECUTION_STORE_FIFTYONE"
 LIMIT = 60
@@ -161,9 +160,7 @@ def test_the_server_of_the_app(python: Path, installed: str, dataset: Any) -> No
 
 @contextmanager
 def app_server(python: Path, address: str) -> Iterator[int]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [str(python), "-m", "fiftyone.server.main", "--port", str(port), "--address", "127.0.0.1"],
         env=variables(address),
