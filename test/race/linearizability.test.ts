@@ -8,6 +8,7 @@ import {
   type Version,
 } from "./key-model.js";
 import { checkLinearizable, type SequentialModel, type TimedCall } from "./linearizability.js";
+import { withoutGuesses } from "./problems.js";
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -190,6 +191,25 @@ function createdAgain(at: number): KeyCall[] {
   const made: Version = { etag: "another", createdAt: at, updatedAt: at, expiresAt: undefined };
   return inOrder(created, [{ kind: "delete" }, { yes: true }], [set(2), { yes: true, version: made }]);
 }
+
+function at([request, answer]: readonly [Request, Answer], called: number, returned: number): KeyCall {
+  return { request, answer, called, returned, calledAt: called, returnedAt: returned };
+}
+
+describe("a version that a set answers and nobody else", () => {
+  const read = get(1, version(105));
+  const history = (deleted: number): KeyCall[] => [
+    at([set(1), { yes: true, version: version(109) }], 100, 130),
+    at(read, 104, 108),
+    at([{ kind: "delete" }, { yes: true }], deleted, deleted + 5),
+  ];
+
+  test("is allowed where a deletion may have met the set before it answered, and nowhere else", () => {
+    expect(checkLinearizable(history(110), keyModel).linearizable).toBe(false);
+    expect(checkLinearizable(withoutGuesses(history(110)), keyModel).linearizable).toBe(true);
+    expect(checkLinearizable(withoutGuesses(history(140)), keyModel).linearizable).toBe(false);
+  });
+});
 
 describe("what is promised of a key", () => {
   test("a set creates once, and a get reads what was set last", () => {

@@ -300,6 +300,9 @@ def test_history_that_is_lost_is_told_as_one_change_per_key(
             store.set(key, 1)
         store.subscribe(told)
         assert {told.next()[1] for _ in range(3)} == {"changed", "gone", "same"}
+        # What is there has been told to its end then.
+        store.set("begun", 1)
+        assert told.next() == ("insert", "begun", 1)
         server.kill()
         change_elsewhere(server, options)
         server.start()
