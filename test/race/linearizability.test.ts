@@ -192,16 +192,16 @@ function createdAgain(at: number): KeyCall[] {
   return inOrder(created, [{ kind: "delete" }, { yes: true }], [set(2), { yes: true, version: made }]);
 }
 
-function at([request, answer]: readonly [Request, Answer], called: number, returned: number): KeyCall {
+function between([request, answer]: readonly [Request, Answer], called: number, returned: number): KeyCall {
   return { request, answer, called, returned, calledAt: called, returnedAt: returned };
 }
 
 describe("a version that a set answers and nobody else", () => {
   const read = get(1, version(105));
   const history = (deleted: number): KeyCall[] => [
-    at([set(1), { yes: true, version: version(109) }], 100, 130),
-    at(read, 104, 108),
-    at([{ kind: "delete" }, { yes: true }], deleted, deleted + 5),
+    between([set(1), { yes: true, version: version(109) }], 100, 130),
+    between(read, 104, 108),
+    between([{ kind: "delete" }, { yes: true }], deleted, deleted + 5),
   ];
 
   test("is allowed where a deletion may have met the set before it answered, and nowhere else", () => {
