@@ -147,7 +147,8 @@ test(`one frozen watcher holds up none of ${OTHERS} others, costs little memory,
   frozen.kill("SIGSTOP");
   const during = await write(service, streams, server.pid);
   const figures = JSON.stringify({ before: summary(before), during: summary(during) });
-  expect(p99(during.latencies), figures).toBeLessThan(2 * p99(before.latencies) + 50);
+  // Held up, they would wait for the frozen one's time to be over; what runs beside the tests may take some of this.
+  expect(p99(during.latencies), figures).toBeLessThan(2 * p99(before.latencies) + STALL_MS / 4);
   expect(during.bytes, figures).toBeLessThan(before.bytes + MORE_BYTES);
 
   frozen.kill("SIGCONT");
