@@ -1,5 +1,8 @@
-import type { Collection, Document, MongoClient } from "mongodb";
+import { EventEmitter, once } from "node:events";
+import type { Collection, Document, MongoClient, RunCommandOptions } from "mongodb";
 import { describe, expect, it } from "vitest";
+import { openChangeStream } from "../../src/engines/mongo/watch/change-stream.js";
+import { IMAGES_VIEW } from "../../src/engines/mongo/watch/view.js";
 import { leavesOut } from "../support/left-out.js";
 import { startStandalone } from "../support/mongodb/replica-set.js";
 import { until } from "../support/until.js";
@@ -91,6 +94,41 @@ describe.skipIf(leavesOut("mongodb"))("a history ends", () => {
       );
     },
   );
+
+  it("leaves nothing open of a stream that is given up before the server hears of it", async () => {
+    const { client, connection, documents, source } = await openWatched({ idleMs: 0 });
+    const { position } = await now({ source });
+    await until(async () => (await openChangeStreams(client, documents)) === 0, "nobody watches");
+    // The network delivers last what was sent first.
+    const network = new EventEmitter();
+    const { db } = connection;
+    const late = {
+      command: async (command: Document, options: RunCommandOptions): Promise<Document> => {
+        const opens = "aggregate" in command;
+        if (opens) await once(network, "killSessions");
+        const reply = await db.command(command, { ...options, signal: undefined });
+        network.emit(opens ? "opened" : "killSessions");
+        return reply;
+      },
+    };
+    const opened = once(network, "opened");
+    const closings: Promise<void>[] = [];
+    const subject = {
+      connection: new Proxy(connection, {
+        get: (target, name) => (name === "db" ? late : Reflect.get(target, name, target)),
+      }),
+      closings: { awaitAtClose: (work: Promise<void>): void => void closings.push(work) },
+      collection: "keys",
+      view: IMAGES_VIEW,
+    };
+    const giving = new AbortController();
+    const opening = openChangeStream(subject, position, { silenceMs: 40_000, signal: giving.signal });
+    giving.abort(new Error("given up"));
+    await expect(opening).rejects.toThrow("given up");
+    await opened;
+    await Promise.all(closings);
+    expect(await openChangeStreams(client, documents)).toBe(0);
+  });
 
   it("where somebody switches the images off, and they are on again with the next watch", async () => {
     const watched = await openWatched();

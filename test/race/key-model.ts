@@ -25,6 +25,8 @@ export interface Answer {
   /** Undefined: the answer does not tell. */
   readonly yes: boolean | undefined;
   readonly version?: Version | undefined;
+  /** The version may be none that was there. */
+  readonly guessed?: boolean;
   /** What a get read. */
   readonly value?: number | undefined;
 }
@@ -59,10 +61,12 @@ const ABSENT: KeyState = { live: undefined, latest: Number.NEGATIVE_INFINITY };
 export const keyModel: SequentialModel<KeyCall, KeyState> = {
   initial: ABSENT,
   step: (state, call) =>
-    situations(state, call).flatMap((situation) => {
-      const next = happen(situation, call);
-      return next === undefined ? [] : [next];
-    }),
+    readingsOf(call).flatMap((reading) =>
+      situations(state, reading).flatMap((situation) => {
+        const next = happen(situation, reading);
+        return next === undefined ? [] : [next];
+      }),
+    ),
   isIdle: ({ request: { kind }, answer }) =>
     answer !== undefined && (kind === "get" || kind === "has" || (kind !== "set" && answer.yes === false)),
   describe: ({ live, latest }) => `${live?.value} ${live?.version?.etag} ${latest}`,
@@ -95,6 +99,12 @@ function timeOf({ answer }: KeyCall): number {
 /** Whether the answer has a version that the call made. */
 function writes({ request: { kind }, answer }: KeyCall): boolean {
   return answer?.version !== undefined && kind !== "get" && (kind === "set" || answer.yes === true);
+}
+
+/** What a call may have told: of a version that may be guessed, also nothing. */
+function readingsOf(call: KeyCall): KeyCall[] {
+  const { answer } = call;
+  return answer?.guessed === true ? [call, { ...call, answer: { ...answer, version: undefined } }] : [call];
 }
 
 /** What may be there when the call happens, given that a version with a ttl goes by itself. */

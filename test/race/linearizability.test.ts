@@ -8,7 +8,7 @@ import {
   type Version,
 } from "./key-model.js";
 import { checkLinearizable, type SequentialModel, type TimedCall } from "./linearizability.js";
-import { withoutGuesses } from "./problems.js";
+import { withGuesses } from "./problems.js";
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -206,8 +206,26 @@ describe("a version that a set answers and nobody else", () => {
 
   test("is allowed where a deletion may have met the set before it answered, and nowhere else", () => {
     expect(checkLinearizable(history(110), keyModel).linearizable).toBe(false);
-    expect(checkLinearizable(withoutGuesses(history(110)), keyModel).linearizable).toBe(true);
-    expect(checkLinearizable(withoutGuesses(history(140)), keyModel).linearizable).toBe(false);
+    expect(checkLinearizable(withGuesses(history(110)), keyModel).linearizable).toBe(true);
+    expect(checkLinearizable(withGuesses(history(140)), keyModel).linearizable).toBe(false);
+  });
+
+  test("may as well be true, and be known to who compares with it", () => {
+    const swapped = (etag: string): KeyCall[] => [
+      between([{ kind: "delete" }, { yes: false }], 90, 95),
+      between([set(1), { yes: true, version: version(109) }], 100, 130),
+      between([{ kind: "delete" }, { yes: undefined }], 90, 105),
+      between(
+        [
+          { kind: "swap-version", etag, value: 2 },
+          { yes: true, version: version(149, 109) },
+        ],
+        140,
+        150,
+      ),
+    ];
+    expect(checkLinearizable(withGuesses(swapped(version(109).etag)), keyModel).linearizable).toBe(true);
+    expect(checkLinearizable(withGuesses(swapped("another")), keyModel).linearizable).toBe(false);
   });
 });
 

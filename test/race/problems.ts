@@ -21,7 +21,7 @@ export function problemsOf(history: History, { guessedVersions = false }: Allowe
     for (const [earlier, later] of timeProblems(calls)) {
       problems.push(`${key}: no later time\n  after ${brief(earlier)}\n  was ${brief(later)}`);
     }
-    const verdict = checkLinearizable(guessedVersions ? withoutGuesses(calls) : calls, keyModel);
+    const verdict = checkLinearizable(guessedVersions ? withGuesses(calls) : calls, keyModel);
     if (verdict.linearizable) continue;
     const lines = [
       `${key}: no order explains the results`,
@@ -33,15 +33,15 @@ export function problemsOf(history: History, { guessedVersions = false }: Allowe
   return problems;
 }
 
-/** The calls, with sets that a deletion may have met before they answered left without the versions that they answered. */
-export function withoutGuesses(calls: readonly KeyCall[]): KeyCall[] {
+/** The calls, with the versions that sets answered taken for guesses where a deletion may have met them before. */
+export function withGuesses(calls: readonly KeyCall[]): KeyCall[] {
   const deletions = calls.filter(
     ({ request, answer }) => request.kind.startsWith("delete") && answer?.yes !== false,
   );
   return calls.map((call) => {
     if (call.request.kind !== "set" || call.answer === undefined) return call;
     const met = deletions.some(({ called, returned }) => called < call.returned && returned > call.called);
-    return met ? { ...call, answer: { ...call.answer, version: undefined } } : call;
+    return met ? { ...call, answer: { ...call.answer, guessed: true } } : call;
   });
 }
 

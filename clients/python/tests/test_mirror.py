@@ -90,11 +90,11 @@ def test_is_a_mapping(world: SyncWorld, mirror: OpenMirror, watches: ScriptedWat
     call = watches.call(0)
     assert call.request.snapshot
     assert call.request.store_name == "jobs"
-    assert not world.is_ready(map_)
+    assert not map_.ready
     call.send(say.started(), say.snapshot(say.existing("a", 1), say.existing("b", None)))
     call.send(say.complete("t1"))
     world.wait_ready(map_)
-    assert world.is_ready(map_)
+    assert map_.ready
     assert isinstance(map_, Mapping)
     assert (map_["a"], map_["b"], map_.get("a"), map_.get("b", 5)) == (1, None, 1, None)
     assert (map_.get("c"), map_.get("c", 5), map_.document("c")) == (None, 5, None)

@@ -42,10 +42,7 @@ class SyncWorld:
         return make()
 
     def wait_ready(self, mirror: Any, timeout: float = LIMIT) -> None:
-        mirror.wait_ready(timeout)
-
-    def is_ready(self, mirror: Any) -> bool:
-        return bool(mirror.ready)
+        self.run(mirror.wait_ready(timeout))
 
     def close(self) -> None:
         for service in self._opened:
@@ -79,12 +76,6 @@ class AioWorld(SyncWorld):
             return make()
 
         return self.run(call())
-
-    def wait_ready(self, mirror: Any, timeout: float = LIMIT) -> None:
-        self.run(mirror.ready(timeout))
-
-    def is_ready(self, mirror: Any) -> bool:
-        return bool(mirror.filled)
 
     def close(self) -> None:
         super().close()

@@ -1,6 +1,7 @@
 import type { ClientSession, Long } from "mongodb";
 import type { Position } from "../../../store/changes.js";
 import type { MongoConnection } from "../connection.js";
+import { untilAborted } from "../until-aborted.js";
 import { sendForCursor } from "./cursor-command.js";
 import type { CursorReply } from "./cursor-reply.js";
 import { positionOf, startBehind } from "./position.js";
@@ -54,6 +55,8 @@ export async function openChangeStream(
   limits: CommandLimits,
 ): Promise<ChangeStream> {
   const { connection, collection, view } = subject;
+  const { silenceMs, signal } = limits;
+  signal?.throwIfAborted();
   const command = {
     aggregate: collection,
     pipeline: [{ $changeStream: { ...view.options, ...startBehind(position) } }, ...view.stages],
@@ -61,12 +64,12 @@ export async function openChangeStream(
     readConcern: { level: "majority" },
   };
   const session = connection.client.startSession({ causalConsistency: false });
+  // Not given up with the signal: only its answer tells whether the server has opened something.
+  const opening = sendForCursor(connection, command, session, { silenceMs });
   try {
-    const first = await sendForCursor(connection, command, session, limits);
-    return new OpenStream(subject, session, first);
+    return new OpenStream(subject, session, await untilAborted(opening, signal));
   } catch (error) {
-    // If it was given up here, the server may have opened it all the same.
-    letGo(subject, session);
+    letGo(subject, session, opening);
     throw error;
   }
 }
@@ -107,20 +110,26 @@ class OpenStream implements ChangeStream {
   }
 }
 
-/** Has the server close what a session has open, and ends the session. */
-function letGo({ connection, closings }: StreamSubject, session: ClientSession): void {
-  const { id } = session;
+/**
+ * Has the server close what a session has open, and ends the session.
+ *
+ * @param opening what may still be under way, to be interrupted
+ */
+function letGo(
+  { connection, closings }: StreamSubject,
+  session: ClientSession,
+  opening?: Promise<unknown>,
+): void {
+  const kill = async (): Promise<void> => {
+    // It has no id if nothing was sent.
+    if (session.id === undefined) return;
+    await sendCommand(connection, { killSessions: [session.id] }, {}, { silenceMs: CLOSE_WITHIN_MS });
+  };
   const close = async (): Promise<void> => {
-    try {
-      // It has none if nothing was sent.
-      if (id === undefined) return;
-      const command = { killSessions: [id] };
-      await sendCommand(connection, command, {}, { silenceMs: CLOSE_WITHIN_MS });
-    } catch {
-      // The server has lost it, or will find out by itself that nobody asks any more.
-    } finally {
-      await session.endSession();
-    }
+    // What the server had not begun when it was told, it opens later. Where it does not hear, it has lost what was
+    // open, or finds out by itself that nobody asks any more.
+    await Promise.allSettled([kill(), opening?.then(kill)]);
+    await session.endSession();
   };
   closings.awaitAtClose(close());
 }

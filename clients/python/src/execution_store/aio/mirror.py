@@ -35,7 +35,7 @@ class Mirror(MirrorMapping):
 
     Example:
         >>> async with store.mirror(prefix="settings/") as settings:
-        ...     await settings.ready(10)
+        ...     await settings.wait_ready(10)
         ...     settings.on_change(lambda change: print(change.type, change.key))
         ...     print(len(settings), settings.get("settings/colour"))
     """
@@ -59,11 +59,11 @@ class Mirror(MirrorMapping):
         self._task = loop.create_task(_follow(watch, self._content, self._decided))
 
     @property
-    def filled(self) -> bool:
+    def ready(self) -> bool:
         """Whether the map has been filled, so that it tells what the store holds."""
         return self._content.filled
 
-    async def ready(self, timeout: float | None = None) -> None:
+    async def wait_ready(self, timeout: float | None = None) -> None:
         """Waits until the map is filled, or the mirror is closed.
 
         Args:
