@@ -20,6 +20,8 @@ class Reads:
         # What waits until it is released, and what fails: by the method or the key.
         self.held: set[str] = set()
         self.failures: dict[str, Failure] = {}
+        # Keys of which joined reads hear nothing.
+        self.unanswered: set[str] = set()
         server.answers = self  # type: ignore[assignment]
 
     def popleft(self) -> Any:
@@ -34,7 +36,7 @@ class Reads:
                 fail(context, self.failures[name])
         if joined:
             missing = [key for key in request.keys if key == "missing"]
-            there = dict.fromkeys(key for key in request.keys if key != "missing")
+            there = dict.fromkeys(request.keys).keys() - {"missing", *self.unanswered}
             return pb.BatchGetKeysResponse(documents=map(document, there), missing_keys=missing)
         if request.key == "missing":
             fail(context, Failure(grpc.StatusCode.NOT_FOUND, reason="KEY_NOT_FOUND"))

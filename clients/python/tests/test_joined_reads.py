@@ -40,6 +40,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gets wait for the call on its way, and for nothing else, so that a test sees who joins."""
     monkeypatch.setattr(joined_reads, "_PATIENCE", 60.0)
     monkeypatch.setattr(joined_reads, "_GATHERING", 0.0)
+    monkeypatch.setattr(joined_reads, "_APART", 60.0)
 
 
 @pytest.fixture
@@ -75,6 +76,16 @@ def get_behind(
 def values(calls: list[Future[Any]]) -> list[Any]:
     documents = [call.result(60) for call in calls]
     return [None if each is None else each.value for each in documents]
+
+
+def check_apart(service: ExecutionStoreService, reads: Reads, pool: ThreadPoolExecutor) -> None:
+    """For a while, nobody tries again to go with others."""
+    reads.released.clear()
+    held = pool.submit(service.get_key, "s", "first")
+    until(lambda: reads.asked().count("first") == 2, "it is on its way")
+    assert values([pool.submit(service.get_key, "s", "alone")]) == ["alone"]
+    assert not held.done()
+    reads.released.set()
 
 
 def test_every_get_sees_its_own_key(server, dataset_id):
@@ -226,14 +237,19 @@ def test_what_fails_for_all_fails_for_each_by_itself(scripted, reads, pool, pati
         assert values([first, good, missing]) == ["first", "good", None]
         with pytest.raises(PermissionDeniedError, match="for one"):
             denied.result(60)
-        # For a while, nobody tries again to go with others.
-        reads.released.clear()
-        held = pool.submit(service.get_key, "s", "first")
-        until(lambda: reads.asked().count("first") == 2, "it is on its way")
-        assert values([pool.submit(service.get_key, "s", "alone")]) == ["alone"]
-        assert not held.done()
-        reads.released.set()
+        check_apart(service, reads, pool)
     assert scripted.names().count("BatchGetKeys") == 1
+
+
+def test_who_is_not_answered_asks_alone(scripted, reads, pool, patient):
+    reads.held = {"first"}
+    reads.unanswered = {"b"}
+    with open_json(scripted) as service:
+        calls = get_behind(service, pool, "first", ["a", "b", "missing"])
+        reads.released.set()
+        assert values(calls) == ["first", "a", "b", None]
+        assert reads.asked() == ["first", ["a", "b", "missing"], "b"]
+        check_apart(service, reads, pool)
 
 
 def test_a_caller_that_fails_leaves_nobody_behind(scripted, reads, pool, patient, monkeypatch):

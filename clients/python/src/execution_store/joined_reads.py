@@ -27,8 +27,8 @@ _PATIENCE = 0.005
 _GATHERING = 0.0005
 # So few that the names of the longest keys take little of the room for an answer.
 _MAX_JOINED = 256
-# Seconds in which gets go by themselves after one call for several has failed or was cut for its
-# size: asking twice is no gain.
+# Seconds in which gets go by themselves after one call for several has failed, or has not answered
+# all of them, as when it was cut for its size: asking twice is no gain.
 _APART = 1.0
 _MAX_IDLE_LANES = 64
 
@@ -254,8 +254,6 @@ class JoinedReads:
         except grpc.RpcError:
             self._apart_until = time.monotonic() + _APART
             return
-        if answer.unprocessed_keys:
-            self._apart_until = time.monotonic() + _APART
         documents = {document.key: document for document in answer.documents}
         missing = frozenset(answer.missing_keys)
         for member in group:
@@ -266,3 +264,5 @@ class JoinedReads:
                 member.answered = True
             elif member.key in missing:
                 member.answered = True
+        if not all(member.answered for member in group):
+            self._apart_until = time.monotonic() + _APART
