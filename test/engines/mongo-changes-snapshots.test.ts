@@ -78,6 +78,22 @@ describe.skipIf(leavesOut("mongodb"))("a snapshot", () => {
     expect(read).toEqual(keys);
   });
 
+  it("shows nothing that another program wrote into a document which had expired", async () => {
+    const { source, documents } = await openWatched();
+    for (let round = 0; round < 30; round += 1) {
+      const expiresAt = new Date(Date.now() + 10 + round);
+      await documents.insertOne({ ...keyDocument("key"), policy: "evict", expires_at: expiresAt });
+      const taken = source.snapshot(EVERYTHING, false);
+      // At another place of its beginning each time.
+      await until(() => Date.now() > expiresAt.getTime(), "it has expired");
+      await documents.updateOne({ key: "key" }, { $set: { updated_at: new Date() } });
+      for await (const page of (await taken).pages()) {
+        expect(page.filter((document) => document.updatedAt >= (document.expiresAt ?? Infinity))).toEqual([]);
+      }
+      await documents.deleteOne({ key: "key" });
+    }
+  });
+
   it("does without the index that it names where somebody has dropped that", async () => {
     const { source, connection, documents } = await openWatched();
     const keys = numbered(1_500);

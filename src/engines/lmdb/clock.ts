@@ -12,8 +12,8 @@ export class Clock {
   }
 
   /**
-   * Stops the clock until `release`. A write that prolongs a document decides that it is live; until that write is
-   * there to be read, no reader may find the old document expired, or it would come back from the dead.
+   * Stops the clock until `release`. A write that prolongs or deletes a document decides that it is live; until that
+   * write is there to be read, no reader may find the old document expired, or it would come back from the dead.
    */
   hold(): void {
     this.held = true;

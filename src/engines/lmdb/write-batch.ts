@@ -143,11 +143,14 @@ export class WriteBatch {
   /** Removes a document: as deleted, or as expired if its time had come. */
   remove(key: Buffer, existing: Existing): void {
     const { record } = existing;
+    const live = isLive(record, this.now);
+    // As in write: nobody may find it expired that is then told to be deleted.
+    if (live && record.expiresAt !== undefined) this.collection.clock.hold();
     this.revision += 1;
     this.versionFloor = Math.max(this.versionFloor, record.updatedAt);
     void this.collection.databases.documents.remove(key);
     this.updateIndexes(key, record, undefined);
-    this.log(isLive(record, this.now) ? "deleted" : "expired", key, undefined, undefined, existing);
+    this.log(live ? "deleted" : "expired", key, undefined, undefined, existing);
   }
 
   /**

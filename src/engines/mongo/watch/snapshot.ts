@@ -61,7 +61,8 @@ export async function openSnapshot(options: SnapshotOptions): Promise<ChangeSnap
     call?.signal?.throwIfAborted(),
   );
   const time = await clock.latestWrite(call);
-  const reading = new Reading(options, time, now);
+  const end = await databaseTime(collection, call);
+  const reading = new Reading(options, time, { now, end });
   return {
     history,
     position: positionAt(time),
@@ -70,18 +71,32 @@ export async function openSnapshot(options: SnapshotOptions): Promise<ChangeSnap
   };
 }
 
+/** The database's clock: the same times for all pages, so that what expires is there or not, as of one moment. */
+interface Times {
+  /** Before the state that is read, by as long as writes take. */
+  readonly now: number;
+  /** After it. */
+  readonly end: number;
+}
+
+/** Whether a document was live, and not only written as if it were: FiftyOne also sets what has expired. */
+function isLive(raw: RawDocument, { now, end }: Times): boolean {
+  const expiresAt = timeOf(raw.expires_at) ?? Number.POSITIVE_INFINITY;
+  const writtenLate = expiresAt <= end && expiresAt <= (timeOf(raw.updated_at) ?? Number.NEGATIVE_INFINITY);
+  return expiresAt > now && !writtenLate;
+}
+
 class Reading {
   readonly #options: SnapshotOptions;
   readonly #time: ClusterTime;
-  /** The database's clock: one time for all pages, so that what expires meanwhile is there or not, as of one moment. */
-  readonly #now: number;
+  readonly #times: Times;
   readonly #size: SizeGuess;
   #closed = false;
 
-  constructor(options: SnapshotOptions, time: ClusterTime, now: number) {
+  constructor(options: SnapshotOptions, time: ClusterTime, times: Times) {
     this.#options = options;
     this.#time = time;
-    this.#now = now;
+    this.#times = times;
     this.#size = options.withValues ? options.collection.valueSize : new SizeGuess();
   }
 
@@ -124,8 +139,7 @@ class Reading {
     for (const [index, raw] of raws.entries()) {
       if (index > 0 && index % SLICE === 0) await nextTurn();
       const place = placeOf(raw);
-      const expiresAt = timeOf(raw.expires_at) ?? Number.POSITIVE_INFINITY;
-      const isShown = place !== undefined && place.key !== STORE_KEY && expiresAt > this.#now;
+      const isShown = place !== undefined && place.key !== STORE_KEY && isLive(raw, this.#times);
       if (isShown) shown.push(keyDocumentOf(raw, place, this.#options.withValues));
     }
     return shown;
