@@ -12,6 +12,6 @@ export default defineConfig({
     pool: "forks",
     // Most tests wait for other processes most of the time; alone, two cores would run one file at a time. The suites of
     // other languages run beside them.
-    maxWorkers: 3,
+    maxWorkers: 2,
   },
 });
