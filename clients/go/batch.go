@@ -88,7 +88,8 @@ func (s *Service) eachOfKeys(
 
 // BatchSetKeys sets many keys of a store, each as SetKey does, and answers in order. A bad entry, or a key named twice,
 // fails the call before anything is written. Not atomic: over 1,000 entries or 16 MiB it takes several requests, and an
-// error, such as that of a value which only the server finds to be bad, may leave a part of the keys written. Options count for every entry that does not say otherwise.
+// error, such as that of a value which only the server finds to be bad, may leave a part of the keys written. Options
+// count for every entry that does not say otherwise.
 func (s *Service) BatchSetKeys(
 	ctx context.Context, storeName string, entries []SetEntry, options ...SetOption,
 ) ([]*SetResult, error) {

@@ -24,6 +24,8 @@ export interface ScriptedCall {
   readonly metadata: Metadata;
   /** When the caller gives up: milliseconds since 1970. */
   readonly deadline: number;
+  /** When it arrived, in ms since 1970. */
+  readonly arrivedAt: number;
   /** Resolves when the caller has cancelled. */
   readonly cancelled: Promise<void>;
 }
@@ -102,7 +104,14 @@ function scriptedCall(method: string, call: ServerUnaryCall<Buffer, Buffer>): Sc
   const cancelled = new Promise<void>((resolve) => {
     call.once("cancelled", () => resolve());
   });
-  return { method, request: call.request, metadata: call.metadata, deadline: Number(deadline), cancelled };
+  return {
+    method,
+    request: call.request,
+    metadata: call.metadata,
+    deadline: Number(deadline),
+    arrivedAt: Date.now(),
+    cancelled,
+  };
 }
 
 /** A StoreError as the server puts it on the wire; its outcome as it is. */

@@ -1,14 +1,17 @@
-"""A script of the scripted server for reads, of which many threads make many."""
+"""Reads that many threads make at once, and a script of the scripted server for them."""
 
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import grpc
 
+from execution_store import ExecutionStoreService
 from execution_store.v1 import execution_store_pb2 as pb
 from scripted_server import Failure, ScriptedServer, fail
+from store_server import until
 
 
 class Reads:
@@ -52,3 +55,28 @@ class Reads:
 
 def document(key: str) -> pb.KeyDocument:
     return pb.KeyDocument(key=key, store_name="s", value={"string_value": key}, policy=1)
+
+
+def lanes(service: ExecutionStoreService) -> list[Any]:
+    return list(service._connection._joined_reads._lanes.values())
+
+
+def is_idle(service: ExecutionStoreService) -> bool:
+    return not any(lane.calling or lane.waiting or lane.gate for lane in lanes(service))
+
+
+def get_behind(
+    service: ExecutionStoreService, pool: ThreadPoolExecutor, first: str, keys: list[str]
+) -> list[Future[Any]]:
+    """Gets a key, whose answer is held back, and then others, until all of these wait."""
+    calls = [pool.submit(service.get_key, "s", first)]
+    until(lambda: any(lane.calling for lane in lanes(service)), "the first get calls")
+    for number, key in enumerate(keys, 1):
+        calls.append(pool.submit(service.get_key, "s", key))
+        until(lambda n=number: [len(lane.waiting) for lane in lanes(service)] == [n], "a get waits")
+    return calls
+
+
+def values(calls: list[Future[Any]]) -> list[Any]:
+    documents = [call.result(60) for call in calls]
+    return [None if each is None else each.value for each in documents]

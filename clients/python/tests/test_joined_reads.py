@@ -21,7 +21,7 @@ from execution_store import (
     RetryPolicy,
     joined_reads,
 )
-from scripted_reads import Reads
+from scripted_reads import Reads, get_behind, is_idle, lanes, values
 from scripted_server import Failure, ScriptedServer
 from store_server import until
 
@@ -51,31 +51,6 @@ def pool():
 
 def open_json(scripted: ScriptedServer, **options: Any) -> ExecutionStoreService:
     return ExecutionStoreService(address=scripted.address, encoding="json", **options)
-
-
-def lanes(service: ExecutionStoreService) -> list[Any]:
-    return list(service._connection._joined_reads._lanes.values())
-
-
-def is_idle(service: ExecutionStoreService) -> bool:
-    return not any(lane.calling or lane.waiting or lane.gate for lane in lanes(service))
-
-
-def get_behind(
-    service: ExecutionStoreService, pool: ThreadPoolExecutor, first: str, keys: list[str]
-) -> list[Future[Any]]:
-    """Gets a key, whose answer is held back, and then others, until all of these wait."""
-    calls = [pool.submit(service.get_key, "s", first)]
-    until(lambda: any(lane.calling for lane in lanes(service)), "the first get calls")
-    for number, key in enumerate(keys, 1):
-        calls.append(pool.submit(service.get_key, "s", key))
-        until(lambda n=number: [len(lane.waiting) for lane in lanes(service)] == [n], "a get waits")
-    return calls
-
-
-def values(calls: list[Future[Any]]) -> list[Any]:
-    documents = [call.result(60) for call in calls]
-    return [None if each is None else each.value for each in documents]
 
 
 def check_apart(service: ExecutionStoreService, reads: Reads, pool: ThreadPoolExecutor) -> None:

@@ -15,6 +15,7 @@ import { datasetOf, LEAST_ID, prefixEnd, TEXT_KEY } from "../filters.js";
 import { keyDocumentOf, type Place, placeOf, type RawDocument, splitDocument, timeOf } from "../record.js";
 import { ofContext, ofStore, type Range } from "../selections.js";
 import { SizeGuess } from "../size-guess.js";
+import { wasLive } from "../versions.js";
 import type { ClusterClock } from "./cluster-clock.js";
 import { sendForCursor } from "./cursor-command.js";
 import type { CursorReply } from "./cursor-reply.js";
@@ -80,10 +81,12 @@ interface Times {
 }
 
 /** Whether a document was live, and not only written as if it were: FiftyOne also sets what has expired. */
-function isLive(raw: RawDocument, { now, end }: Times): boolean {
-  const expiresAt = timeOf(raw.expires_at) ?? Number.POSITIVE_INFINITY;
-  const writtenLate = expiresAt <= end && expiresAt <= (timeOf(raw.updated_at) ?? Number.NEGATIVE_INFINITY);
-  return expiresAt > now && !writtenLate;
+function isLive(document: RawDocument, { now, end }: Times): boolean {
+  if (!wasLive({ document, now })) return false;
+  const { updated_at: updatedAt, expires_at: expiresAt } = document;
+  const writtenBefore =
+    (timeOf(updatedAt) ?? Number.NEGATIVE_INFINITY) < (timeOf(expiresAt) ?? Number.POSITIVE_INFINITY);
+  return writtenBefore || wasLive({ document, now: end });
 }
 
 class Reading {
