@@ -13,5 +13,7 @@ export default defineConfig({
     // Most tests wait for other processes most of the time; alone, two cores would run one file at a time. The suites of
     // other languages run beside them.
     maxWorkers: 2,
+    // Reports keep the message of a failure without its difference: what is random or rare must be told there.
+    chaiConfig: { truncateThreshold: 4_000 },
   },
 });

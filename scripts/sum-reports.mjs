@@ -4,7 +4,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { extname, join } from "node:path";
 
-const SHOWN_CHARACTERS = 3000;
+const SHOWN_CHARACTERS = 6000;
 const [folder, skipped, failedSteps] = process.argv.slice(2);
 
 // Again at the end, where it is found, also in the last part of a long log.

@@ -3,6 +3,7 @@ import type { Collection, Document, MongoClient, RunCommandOptions } from "mongo
 import { describe, expect, it } from "vitest";
 import { openChangeStream } from "../../src/engines/mongo/watch/change-stream.js";
 import { IMAGES_VIEW } from "../../src/engines/mongo/watch/view.js";
+import { EVERYTHING } from "../conformance/changes/change-world.js";
 import { leavesOut } from "../support/left-out.js";
 import { startStandalone } from "../support/mongodb/replica-set.js";
 import { until } from "../support/until.js";
@@ -51,8 +52,11 @@ describe.skipIf(leavesOut("mongodb"))("a history ends", () => {
       const start = await now(watched);
       await documents.insertOne(keyDocument("a"));
       const readings = [follow(source, start), follow(source, await now(watched))];
+      const snapshot = (await source.snapshot(EVERYTHING, true)).pages();
       await documents.insertOne(keyDocument("b"));
       await end(watched);
+      // Not a part of it, nor nothing, as if there were nothing more.
+      await expect(snapshot.next()).rejects.toMatchObject(LOST);
       for (const { ended } of readings) expect(await ended).toMatchObject(LOST);
       expect(readings.map(({ events }) => told(events))).toEqual([
         ["jobs/a: created", "jobs/b: created"],

@@ -107,4 +107,22 @@ describe.skipIf(leavesOut("mongodb"))("a snapshot", () => {
     expect([...(first.value ?? []).map(({ key }) => key), ...rest]).toEqual(keys);
     await until(() => connection.hints.losses > losses, "the index is not named any more");
   });
+
+  it("is whole while indexes are made, and given up if the collection is renamed and back", async () => {
+    const { source, documents } = await openWatched();
+    const keys = numbered(1_500);
+    await documents.insertMany(keys.map((key) => keyDocument(key)));
+    const [whole, gone] = [
+      await source.snapshot(EVERYTHING, false),
+      await source.snapshot(EVERYTHING, false),
+    ];
+    await documents.createIndex({ another: 1 });
+    expect(await keysOf(whole)).toEqual(keys);
+    await (await documents.rename("elsewhere")).rename(documents.collectionName);
+    await expect(gone.pages().next()).rejects.toMatchObject({
+      kind: "UNAVAILABLE",
+      reason: "DATABASE_CONFLICT",
+      message: expect.stringContaining("renamed") as string,
+    });
+  });
 });

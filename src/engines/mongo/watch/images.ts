@@ -1,6 +1,8 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Document } from "mongodb";
+import { StoreError } from "../../../store/errors.js";
 import type { MongoConnection, MongoEvent } from "../connection.js";
-import { CODES, serverCode, translate } from "../errors.js";
+import { CODES, RETRY_AFTER_MS, serverCode, translate } from "../errors.js";
 import { sendCommand } from "./send-command.js";
 import { watchRefused } from "./stream-errors.js";
 
@@ -26,10 +28,15 @@ export interface ImagesSubject {
 const IMAGES: Document = { changeStreamPreAndPostImages: { enabled: true } };
 /** While it waits for others to let go of the collection, new calls wait behind it. In ms. */
 const LOCK_WITHIN_MS = 3_000;
+/** How long images wait for the construction of indexes to end, and the pause before each look, in ms. */
+const INDEXING_WITHIN_MS = 3_000;
+const INDEXING_PAUSE_MS = 100;
 /** How long the server may be silent, in ms. */
 const SILENCE_MS = 10_000;
 const NAMESPACE_EXISTS = 48;
 const INVALID_OPTIONS = 72;
+/** BackgroundOperationInProgressForNamespace: an index of the collection is under construction. */
+const INDEXING = 12_587;
 
 /**
  * Makes the collection if it is missing, and has MongoDB keep images of it, as far as it may.
@@ -39,7 +46,7 @@ const INVALID_OPTIONS = 72;
 export async function prepareCollection(subject: ImagesSubject): Promise<CollectionState> {
   try {
     for (;;) {
-      const found = await find(subject);
+      const found = await findCollection(subject);
       if (found === undefined) await create(subject);
       else if (found.hasImages || subject.images === "off") return found;
       else if (!(await switchOn(subject))) return found;
@@ -49,24 +56,8 @@ export async function prepareCollection(subject: ImagesSubject): Promise<Collect
   }
 }
 
-/**
- * Whether a collection is still the same, as watching needs to know it.
- *
- * @throws StoreError, translated
- */
-export async function isUnchanged(
-  subject: Pick<ImagesSubject, "connection" | "collection">,
-  state: CollectionState,
-): Promise<boolean> {
-  try {
-    const found = await find(subject);
-    return found?.id === state.id && found.hasImages === state.hasImages;
-  } catch (error) {
-    throw translate(error, "read");
-  }
-}
-
-async function find({
+/** What a collection is now; undefined if it is not there. Errors are the driver's. */
+export async function findCollection({
   connection,
   collection,
 }: Pick<ImagesSubject, "connection" | "collection">): Promise<CollectionState | undefined> {
@@ -85,20 +76,37 @@ async function create({ connection, collection, images }: ImagesSubject): Promis
 }
 
 /** Answers whether to look again. */
-async function switchOn({ connection, collection, onEvent }: ImagesSubject): Promise<boolean> {
-  const refusal = await sendExpecting(
-    connection,
-    { collMod: collection, ...IMAGES },
-    CODES.unauthorized,
-    INVALID_OPTIONS,
-    CODES.namespaceNotFound,
-  );
-  if (refusal === CODES.namespaceNotFound) return true;
-  if (refusal === undefined) {
-    const message = `collection ${collection} is watched: MongoDB keeps pre- and post-images of it from now on`;
-    onEvent({ level: "info", message });
+async function switchOn(subject: ImagesSubject): Promise<boolean> {
+  const { connection, collection, onEvent } = subject;
+  const latest = performance.now() + INDEXING_WITHIN_MS;
+  for (;;) {
+    const refusal = await sendExpecting(
+      connection,
+      { collMod: collection, ...IMAGES },
+      CODES.unauthorized,
+      INVALID_OPTIONS,
+      CODES.namespaceNotFound,
+      INDEXING,
+    );
+    if (refusal === CODES.namespaceNotFound) return true;
+    if (refusal === undefined) {
+      const message = `collection ${collection} is watched: MongoDB keeps pre- and post-images of it from now on`;
+      onEvent({ level: "info", message });
+      return true;
+    }
+    if (refusal !== INDEXING) return false;
+    if (performance.now() >= latest) throw beingIndexed();
+    await delay(INDEXING_PAUSE_MS);
   }
-  return refusal === undefined;
+}
+
+/** Those who watch without images could not resume: better a little later than so. */
+function beingIndexed(): StoreError {
+  return new StoreError(
+    "DATABASE_CONFLICT",
+    "keys cannot be watched yet, since MongoDB builds an index of the collection and takes no other change of it meanwhile; try again in a moment",
+    { retryAfterMs: RETRY_AFTER_MS },
+  );
 }
 
 /** Sends a command; answers the code of an error that is one of those. */

@@ -3,14 +3,14 @@ import type { Document } from "mongodb";
 import type { ChangeSnapshot, Selector } from "../../../store/changes.js";
 import type { KeyDocument, Scope } from "../../../store/document.js";
 import type { CallOptions } from "../../../store/engine.js";
-import { StoreError } from "../../../store/errors.js";
+import { historyLost, StoreError } from "../../../store/errors.js";
 import { MAX_PAGE_BYTES, MAX_TIMER_MS, STORE_KEY } from "../../../store/limits.js";
 import { split } from "../../../store/split.js";
 import type { CallQueue } from "../call-queue.js";
 import { databaseTime } from "../clock.js";
 import type { IndexHint, MongoCollection } from "../collection.js";
 import type { Limits, MongoConnection } from "../connection.js";
-import { CODES, closing, serverCode } from "../errors.js";
+import { CODES, closing, RETRY_AFTER_MS, serverCode } from "../errors.js";
 import { datasetOf, LEAST_ID, prefixEnd, TEXT_KEY } from "../filters.js";
 import { keyDocumentOf, type Place, placeOf, type RawDocument, splitDocument, timeOf } from "../record.js";
 import { ofContext, ofStore, type Range } from "../selections.js";
@@ -19,6 +19,7 @@ import { wasLive } from "../versions.js";
 import type { ClusterClock } from "./cluster-clock.js";
 import { sendForCursor } from "./cursor-command.js";
 import type { CursorReply } from "./cursor-reply.js";
+import { findCollection } from "./images.js";
 import { type ClusterTime, positionAt, timestampOf } from "./position.js";
 
 /** The most documents of one reply. */
@@ -35,8 +36,12 @@ const PAGE = {
 };
 /** How long the answer of a server may take that has given a command up, in ms. */
 const ANSWER_MS = 5_000;
-/** The server has forgotten what was there then: SnapshotTooOld, and SnapshotUnavailable. */
-export const FORGOTTEN: ReadonlySet<number> = new Set([239, 246]);
+/** SnapshotTooOld. */
+const TOO_OLD = 239;
+/** SnapshotUnavailable: the collection got its name after that. */
+const UNAVAILABLE = 246;
+/** The server does not have what was there then. */
+export const FORGOTTEN: ReadonlySet<number> = new Set([TOO_OLD, UNAVAILABLE]);
 
 /** What to read. */
 export interface SnapshotOptions {
@@ -61,22 +66,24 @@ export async function openSnapshot(options: SnapshotOptions): Promise<ChangeSnap
   await delay(UNDER_WAY_MS, undefined, call?.signal && { signal: call.signal }).catch(() =>
     call?.signal?.throwIfAborted(),
   );
-  const time = await clock.latestWrite(call);
+  const state = await clock.latestWrite(call);
   const end = await databaseTime(collection, call);
-  const reading = new Reading(options, time, { now, end });
+  const reading = new Reading(options, { now, state, end });
   return {
     history,
-    position: positionAt(time),
+    position: positionAt(state),
     pages: () => reading.pages(),
     close: () => reading.close(),
   };
 }
 
-/** The database's clock: the same times for all pages, so that what expires is there or not, as of one moment. */
+/** The same times for all pages, so that what expires is there or not, as of one moment. */
 interface Times {
-  /** Before the state that is read, by as long as writes take. */
+  /** The state that is read. */
+  readonly state: ClusterTime;
+  /** The database's clock before it, by as long as writes take. */
   readonly now: number;
-  /** After it. */
+  /** The database's clock after it. */
   readonly end: number;
 }
 
@@ -91,14 +98,12 @@ function isLive(document: RawDocument, { now, end }: Times): boolean {
 
 class Reading {
   readonly #options: SnapshotOptions;
-  readonly #time: ClusterTime;
   readonly #times: Times;
   readonly #size: SizeGuess;
   #closed = false;
 
-  constructor(options: SnapshotOptions, time: ClusterTime, times: Times) {
+  constructor(options: SnapshotOptions, times: Times) {
     this.#options = options;
-    this.#time = time;
     this.#times = times;
     this.#size = options.withValues ? options.collection.valueSize : new SizeGuess();
   }
@@ -120,6 +125,15 @@ class Reading {
         after = last;
       }
     }
+    // Of a collection that is gone the server finds nothing, and does not say so.
+    await this.#checkSame();
+  }
+
+  async #checkSame(): Promise<void> {
+    const { collection, connection, history, call } = this.#options;
+    const subject = { connection, collection: collection.documents.collectionName };
+    const found = await connection.run(call, "read", () => findCollection(subject));
+    if (found?.id !== history) throw historyLost("the collection was dropped or renamed");
   }
 
   /** The next documents of the first range that has some; `last` is the place of the last one, if there may be more. */
@@ -127,7 +141,7 @@ class Reading {
     for (const range of ranges) {
       // Documents that nobody can name can only be counted.
       for (let skip = 0; ; ) {
-        const raws = await this.#find(range, skip);
+        const raws = await this.#readPage(range, skip);
         if (raws.length === 0) break;
         const last = raws.findLast((raw) => placeOf(raw) !== undefined);
         if (last !== undefined) return { documents: await this.#shown(raws), last: placeOf(last) };
@@ -148,9 +162,21 @@ class Reading {
     return shown;
   }
 
-  async #find({ filter, sort }: Range, skip: number): Promise<readonly RawDocument[]> {
-    const { collection, connection, turns, withValues, call } = this.#options;
+  async #readPage(range: Range, skip: number): Promise<readonly RawDocument[]> {
     const limit = Math.min(this.#size.documentsIn(MAX_PAGE_BYTES), MOST_DOCUMENTS);
+    try {
+      return await this.#find(range, skip, limit);
+    } catch (error) {
+      const code = causeOf(error);
+      if (code === TOO_OLD) throw tooSlow();
+      if (code !== UNAVAILABLE) throw error;
+      await this.#checkSame();
+      throw renamedMeanwhile();
+    }
+  }
+
+  async #find({ filter, sort }: Range, skip: number, limit: number): Promise<readonly RawDocument[]> {
+    const { collection, connection, turns, withValues, call } = this.#options;
     const command = {
       find: collection.documents.collectionName,
       filter,
@@ -160,7 +186,7 @@ class Reading {
       singleBatch: true,
       batchSize: limit,
       ...(!withValues && { projection: { value: 0 } }),
-      readConcern: { level: "snapshot", atClusterTime: timestampOf(this.#time) },
+      readConcern: { level: "snapshot", atClusterTime: timestampOf(this.#times.state) },
     };
     if (!(await turns.enter(MAX_TIMER_MS, call?.signal))) throw closing("read", "NOT_APPLIED");
     try {
@@ -168,8 +194,6 @@ class Reading {
       const { documents, bytes } = await connection.run(call, "read", send);
       this.#size.learn(bytes, documents.length);
       return documents.map(splitDocument);
-    } catch (error) {
-      throw isForgotten(error) ? tooSlow() : error;
     } finally {
       turns.release();
     }
@@ -192,13 +216,18 @@ class Reading {
   }
 }
 
-function isForgotten(error: unknown): boolean {
-  return error instanceof Error && FORGOTTEN.has(serverCode(error) ?? serverCodeOf(error.cause) ?? 0);
+/** The server's code of an error, also of one that was translated. */
+function causeOf(error: unknown): number | undefined {
+  const { code } = Object(error instanceof StoreError ? error.cause : error);
+  return typeof code === "number" ? code : undefined;
 }
 
-/** What a StoreError keeps of a server's error. */
-function serverCodeOf(cause: unknown): number | undefined {
-  return cause instanceof Error && "code" in cause && typeof cause.code === "number" ? cause.code : undefined;
+function renamedMeanwhile(): StoreError {
+  return new StoreError(
+    "DATABASE_CONFLICT",
+    "MongoDB does not show the snapshot any more, since the collection was renamed, and back, meanwhile; try again in a moment",
+    { retryAfterMs: RETRY_AFTER_MS },
+  );
 }
 
 function tooSlow(): StoreError {

@@ -14,7 +14,7 @@ import { closing, databaseUnreachable, serverCode } from "../errors.js";
 import { untilAborted } from "../until-aborted.js";
 import { ClusterClock } from "./cluster-clock.js";
 import { readDocumentMap } from "./document-map.js";
-import { type ImagesOption, isUnchanged, prepareCollection } from "./images.js";
+import { findCollection, type ImagesOption, prepareCollection } from "./images.js";
 import { lookupView } from "./lookup-view.js";
 import { PATIENCE, type Patience } from "./patience.js";
 import { type ClusterTime, positionAt } from "./position.js";
@@ -178,7 +178,8 @@ class Source implements MongoSource {
       const state = await prepareCollection({ ...subject, images, onEvent });
       // In this order: what happens to the collection from now on is found out by the stream.
       const time = await this.#clock.now(undefined);
-      if (!(await isUnchanged(subject, state))) continue;
+      const found = await own.run(undefined, "read", () => findCollection(subject));
+      if (found?.id !== state.id || found.hasImages !== state.hasImages) continue;
       const view = state.hasImages ? IMAGES_VIEW : await this.#lookUp(own, time);
       if (view === undefined) continue;
       const start = positionAt(time);
