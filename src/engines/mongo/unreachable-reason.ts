@@ -1,6 +1,7 @@
 import {
   MongoError,
   MongoNetworkError,
+  MongoNetworkTimeoutError,
   type MongoOptions,
   MongoServerError,
   type ServerDescription,
@@ -73,10 +74,11 @@ function withoutSystemCode(host: string, error: unknown): string {
     const { codeName } = error;
     return `${host} answers with error ${serverCode(error) ?? "without a code"}${typeof codeName === "string" ? ` (${codeName})` : ""}`;
   }
-  if (error instanceof MongoError && !(error instanceof MongoNetworkError)) {
-    return `no connection to ${host} can be made (${error.name})`;
-  }
-  return `${host} does not answer`;
+  if (error instanceof MongoNetworkTimeoutError) return `${host} does not answer`;
+  if (error instanceof MongoNetworkError) return `${host} closes connections`;
+  return error instanceof MongoError
+    ? `no connection to ${host} can be made (${error.name})`
+    : `${host} does not answer`;
 }
 
 function failureOf({ address, error }: ServerDescription): string {
