@@ -18,11 +18,13 @@ describe.skipIf(leavesOut("mongodb"))("closing after MongoDB was killed", () => 
     await engine.setKey(scope, "s", "k", write);
     const member = "members" in database ? database.members[0] : database;
     await member?.kill("SIGKILL");
+    const sweep = engine.sweep().catch((error: unknown) => error);
     const call = engine.setKey(scope, "s", "k", write).catch((error: unknown) => error);
     const began = performance.now();
     await engine.close();
     // Less than the driver's own patience with a server that is gone.
     expect(performance.now() - began).toBeLessThan(15_000);
     expect(isStoreError(await call, "UNAVAILABLE")).toBe(true);
+    expect(isStoreError(await sweep, "UNAVAILABLE")).toBe(true);
   });
 });

@@ -119,7 +119,8 @@ class Work implements Sweeper {
   }
 
   #inTurn<T>(step: () => Promise<T>): Promise<T> {
-    const next = this.#last.then(step);
+    // The driver gives a server that is gone more time than closing has.
+    const next = this.#last.then(() => untilAborted(step(), this.#closing.signal));
     this.#last = next.then(
       () => undefined,
       () => undefined,

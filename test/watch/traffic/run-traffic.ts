@@ -21,8 +21,10 @@ const SOON_MS = 60_000;
 const MORE_MS = 20_000;
 /** How long to wait for each of the things that are still to come, in ms. */
 const SETTLE_MS = 20_000;
+/** How long watchers that still get something may take to get all of it, in ms. */
+const CATCH_UP_MS = 90_000;
 /** How much longer than its traffic a run may take, in ms. */
-export const MOST_EXTRA_MS = MORE_MS + 3 * SETTLE_MS;
+export const MOST_EXTRA_MS = MORE_MS + 3 * SETTLE_MS + CATCH_UP_MS;
 
 /** What a run is. */
 export interface TrafficOptions {
@@ -152,15 +154,26 @@ async function finish(
     allowed,
   });
   const open = openStreams();
-  await comes(() => haveCaughtUp(recorded(open.filter(({ end }) => end === undefined))));
+  const told = (): number => open.reduce((sum, { messages }) => sum + countEvents(messages), 0);
+  await comes(() => haveCaughtUp(recorded(open.filter(({ end }) => end === undefined))), told);
   return recorded(recorder.streams);
 }
 
-/** Whether something holds in time. */
-async function comes(holds: () => boolean): Promise<boolean> {
-  const deadline = now() + SETTLE_MS;
-  while (!holds() && now() < deadline) await delay(100);
+/** Whether something holds in time; there is more time while a count still grows. */
+async function comes(holds: () => boolean, count: () => number = () => 0): Promise<boolean> {
+  const latest = now() + SETTLE_MS + CATCH_UP_MS;
+  let deadline = now() + SETTLE_MS;
+  for (let last = count(); !holds() && now() < Math.min(deadline, latest); ) {
+    await delay(100);
+    const counted = count();
+    if (counted > last) deadline = now() + SETTLE_MS;
+    last = counted;
+  }
   return holds();
+}
+
+function countEvents(messages: Stream["messages"]): number {
+  return messages.reduce((sum, { events }) => sum + events.length, 0);
 }
 
 /** Writes what nothing comes after. */
