@@ -119,8 +119,7 @@ class Work implements Sweeper {
   }
 
   #inTurn<T>(step: () => Promise<T>): Promise<T> {
-    // The driver gives a server that is gone more time than closing has.
-    const next = this.#last.then(() => untilAborted(step(), this.#closing.signal));
+    const next = this.#last.then(step);
     this.#last = next.then(
       () => undefined,
       () => undefined,

@@ -43,6 +43,7 @@ export class TopologyWatch {
   #lossTimer: NodeJS.Timeout | undefined;
   #loss: { readonly onLost: () => void; readonly onFound: () => void } | undefined;
   #reported: "found" | "lost" | "refused" = "found";
+  #closed = false;
 
   constructor(client: MongoClient) {
     this.#client = client;
@@ -80,7 +81,7 @@ export class TopologyWatch {
 
   /**
    * Resolves to true as soon as there is a primary, and to false if there is none after so many milliseconds (or
-   * Infinity), or if it refuses the user.
+   * Infinity), if it refuses the user, or when nobody follows any more.
    * Rejects with the signal's reason.
    */
   primaryWithin(ms: number, signal: AbortSignal | undefined): Promise<boolean> {
@@ -100,7 +101,7 @@ export class TopologyWatch {
       };
       const check = (): void => {
         if (this.#state.primary !== undefined) finish(true);
-        else if (this.#state.refused) finish(false);
+        else if (this.#state.refused || this.#closed) finish(false);
       };
       const timer = ms === Infinity ? undefined : setTimeout(() => finish(false), ms);
       const unlisten = this.listen(check);
@@ -110,8 +111,10 @@ export class TopologyWatch {
     });
   }
 
-  /** Stops following. */
+  /** Stops following, and waiting. */
   close(): void {
+    this.#closed = true;
+    for (const listener of this.#listeners) listener();
     clearTimeout(this.#lossTimer);
     this.#loss = undefined;
     this.#client.off("topologyDescriptionChanged", this.#onChange);
