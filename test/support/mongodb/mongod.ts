@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { freePort } from "../free-port.js";
 import type { Guardian } from "../guardian.js";
+import { until } from "../until.js";
 
 /** The log's id of "Waiting for connections". */
 const LISTENING = 23016;
@@ -37,7 +39,7 @@ export interface MongodOptions {
 /** A mongod that takes connections. */
 export interface Mongod {
   readonly port: number;
-  /** Sends the signal; SIGKILL and SIGTERM: waits for the end. */
+  /** Sends the signal; SIGKILL and SIGTERM: waits for the end; SIGSTOP: until it stands still. */
   signal(name: NodeJS.Signals): Promise<void>;
   /** Whether the process is there, be it stopped. */
   readonly running: boolean;
@@ -75,8 +77,17 @@ export async function startMongod(options: MongodOptions): Promise<Mongod> {
       const exit = name === "SIGKILL" || name === "SIGTERM" ? once(child, "exit") : undefined;
       child.kill(name);
       await exit;
+      if (name === "SIGSTOP") await until(() => isStopped(child.pid), "it stands still");
     },
   };
+}
+
+/** Whether all threads have stopped: they do one after another, and one that runs still may answer a command. */
+function isStopped(pid: number | undefined): boolean {
+  const tasks = `/proc/${pid}/task`;
+  // Other systems do not tell.
+  if (!existsSync(tasks)) return true;
+  return readdirSync(tasks).every((task) => /\) T /.test(readFileSync(`${tasks}/${task}/stat`, "utf8")));
 }
 
 /** The vendor's own default would be a part of the disk. */
